@@ -3,21 +3,37 @@
 from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from flask import Flask, Response, abort, current_app, g, redirect, request, session, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    current_app,
+    g,
+    redirect,
+    request,
+    session,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
 from flask_login import AnonymousUserMixin, current_user
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from nif.accounts import accounts
 from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
-from nif.web.current import settings, transaction
+from nif.web.current import reading, settings, transaction
 from nif.web.second_factors import lacks_required_second_factor
 
 View = TypeVar("View", bound=Callable[..., Any])
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer", bound=ResponseReturnValue)
 
 
 class Access(StrEnum):
@@ -44,6 +60,31 @@ def open_to(access: Access) -> Callable[[View], View]:
         return view
 
     return mark
+
+
+def page_view(
+    blueprint: Blueprint, access: Access, *addresses: str
+) -> Callable[[Callable[Concatenate[Session, Arguments], Answer]], Callable[Arguments, Answer]]:
+    """Make a function the view of a page that only reads; it gets a session whose changes are lost.
+
+    The page of a form is also the `page` of its action, which shows it again with the form as it
+    was sent.
+    """
+
+    def decorate(
+        view: Callable[Concatenate[Session, Arguments], Answer],
+    ) -> Callable[Arguments, Answer]:
+        @open_to(access)
+        @wraps(view)
+        def show(*given: Arguments.args, **arguments: Arguments.kwargs) -> Answer:
+            with reading() as database_session:
+                return view(database_session, *given, **arguments)
+
+        for address in addresses:
+            blueprint.get(address)(show)
+        return show
+
+    return decorate
 
 
 # Flask-Security's own views check access themselves; static files are public.

@@ -102,10 +102,11 @@ def staff_action(
     """Make a view the action of those who have this access.
 
     The view gets a StaffAction, the valid form if the action has one, and the arguments of its
-    route. `page(form, **arguments)` shows the form again: with 422 where the form or a rule found
-    problems, with 409 where `form.refuse` made the error the form's `conflict`. Without a form,
-    or with `refused_to`, a refused action flashes the reason and redirects to that endpoint, which
-    gets the arguments that its route has. Nothing is changed by an action that is refused.
+    route. `page`, which gets the form and the arguments, shows it again: with 422 where the form
+    or a rule found problems, with 409 where `form.refuse` made the error the form's `conflict`.
+    Without a form, or with `refused_to`, a refused action flashes the reason and redirects to that
+    endpoint, which gets the arguments that its route has. Nothing is changed by an action that is
+    refused.
     """
 
     def decorate(view: View) -> View:
@@ -122,7 +123,7 @@ def staff_action(
                 is_invalid = isinstance(error, Invalid)
                 if given is not None and page and (is_invalid or not refused_to):
                     given.refuse(error)
-                    return page(given, **arguments), 409 if given.conflict else 422
+                    return page(**arguments, form=given), 409 if given.conflict else 422
                 if not refused_to:
                     raise
                 return _refuse(error, refused_to, arguments)

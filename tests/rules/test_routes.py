@@ -91,10 +91,10 @@ def test_staff_routes_have_staff_addresses(app: Flask) -> None:
 
 
 def test_no_get_view_opens_a_transaction() -> None:
-    """A view that only looks uses reading(), whose changes are thrown away."""
+    """A view that only looks gets a session whose changes are thrown away."""
     for path in VIEWS.rglob("*.py"):
         for part in re.split(r"^@(?:blueprint\.)?", path.read_text(), flags=re.MULTILINE)[1:]:
-            if part.startswith(("get(", "cached_page(")):
+            if part.startswith(("get(", "page_view(", "cached_page(")):
                 view = part.partition("\ndef ")[2].partition("\n\n\n")[0]
                 assert "transaction()" not in view, path
 

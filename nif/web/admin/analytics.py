@@ -34,10 +34,9 @@ from nif.subscriptions.statistics import (
     merge_periods,
 )
 from nif.subscriptions.unsubscribe import ONE_CLICK_SOURCE
-from nif.web.access import Access, open_to
+from nif.web.access import Access, page_view
 from nif.web.admin import analytics_charts
 from nif.web.admin.chart_layout import Chart, format_percent
-from nif.web.current import reading
 from nif.web.files import download_response
 from nif.web.filters import format_number
 
@@ -101,17 +100,15 @@ def _count_sources(
     return count_by_source(session, report.lists, ARRIVALS, report.first, most=most), ways
 
 
-@blueprint.get("")
-@open_to(Access.ADMIN)
-def show() -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, "")
+def show(session: Session) -> str:
     now = utc_now()
-    with reading() as session:
-        report = read_report_filter(session, now)
-        if not report.all_lists:
-            return render_template("admin/analytics/show.html", report=None)
-        past = _days_with_month_before(session, report)
-        editions = list_send_statistics(session, report.lists, most=EDITIONS_SHOWN, now=now)
-        arrivals, unsubscribes = _count_sources(session, report, most=SOURCES_SHOWN)
+    report = read_report_filter(session, now)
+    if not report.all_lists:
+        return render_template("admin/analytics/show.html", report=None)
+    past = _days_with_month_before(session, report)
+    editions = list_send_statistics(session, report.lists, most=EDITIONS_SHOWN, now=now)
+    arrivals, unsubscribes = _count_sources(session, report, most=SOURCES_SHOWN)
     shown, step = past[-report.period :], 7 if report.period > WEEKLY_FROM_DAYS else 1
     total, periods = merge_periods(shown), group_periods(step, shown)
     rolling = rolling_mail_health(past, report.first)[::-step][::-1]
@@ -288,14 +285,12 @@ def _explain_too_few(rate: EventRate) -> str:
 CsvRows = Iterable[Sequence[object]]
 
 
-@blueprint.get("/<name>.csv")
-@open_to(Access.ADMIN)
-def download_csv(name: str) -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, "/<name>.csv")
+def download_csv(session: Session, name: str) -> ResponseReturnValue:
     if name not in CSV_FILES:
         raise NotFound("There is no such file.")
-    with reading() as session:
-        report = read_report_filter(session, utc_now())
-        headings, rows = CSV_FILES[name](session, report)
+    report = read_report_filter(session, utc_now())
+    headings, rows = CSV_FILES[name](session, report)
     covers = "" if name == "editions" else f"-{report.first}-{report.last}"
     return download_response(
         write_csv(headings, rows), f"{name}-{report.slug or 'all'}{covers}.csv"
@@ -346,16 +341,14 @@ CSV_FILES: dict[str, Callable[[Session, ReportFilter], tuple[Sequence[str], CsvR
 }
 
 
-@blueprint.get("/analytics.json")
-@open_to(Access.ADMIN)
-def download_json() -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, "/analytics.json")
+def download_json(session: Session) -> ResponseReturnValue:
     """Everything on the page as one JSON document."""
     now = utc_now()
-    with reading() as session:
-        report = read_report_filter(session, now)
-        past = _days_with_month_before(session, report)
-        editions = list_send_statistics(session, report.lists, most=EDITIONS_EXPORTED, now=now)
-        arrivals, unsubscribes = _count_sources(session, report, most=SOURCES_EXPORTED)
+    report = read_report_filter(session, now)
+    past = _days_with_month_before(session, report)
+    editions = list_send_statistics(session, report.lists, most=EDITIONS_EXPORTED, now=now)
+    arrivals, unsubscribes = _count_sources(session, report, most=SOURCES_EXPORTED)
     month = mail_health_of_span(merge_periods(past[-MONTH_DAYS:]))
     return jsonify(
         lists=[mailing_list.slug for mailing_list in report.lists],

@@ -13,8 +13,8 @@ from nif.accounts import accounts, audit_log
 from nif.accounts.audit_log import AuditEntry, AuditFilter
 from nif.clock import utc_now
 from nif.spreadsheets import write_csv
-from nif.web.access import Access, open_to
-from nif.web.current import reading, settings
+from nif.web.access import Access, open_to, page_view
+from nif.web.current import settings
 from nif.web.files import stream_download
 from nif.web.filters import format_timestamp
 from nif.web.forms import parse_number
@@ -123,15 +123,13 @@ FAILED_SIGN_INS_SINCE = timedelta(days=7)
 CSV_HEADINGS = ("at", "account", "name", "action", "kind", "subject", "detail")
 
 
-@blueprint.get("/audit-log")
-@open_to(Access.ADMIN)
-def index() -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, "/audit-log")
+def index(session: Session) -> str:
     after = request.args.get("after")
-    with reading() as session:
-        page = audit_log.list_audit_entries(session, _read_filters(), after=after)
-        names = [(account.id, account.name) for account in accounts.list_accounts(session)]
-        since = utc_now().date() - FAILED_SIGN_INS_SINCE
-        failed = audit_log.list_failed_sign_ins(session, since=since) if not after else []
+    page = audit_log.list_audit_entries(session, _read_filters(), after=after)
+    names = [(account.id, account.name) for account in accounts.list_accounts(session)]
+    since = utc_now().date() - FAILED_SIGN_INS_SINCE
+    failed = audit_log.list_failed_sign_ins(session, since=since) if not after else []
     return render_template(
         "admin/audit_log/index.html",
         page=page,

@@ -20,7 +20,7 @@ from nif.sends.models import Delivery, ProviderEvent, Send
 from nif.sends.reports import list_delivery_events
 from nif.sends.reputation import mail_health_of_send
 from nif.subscriptions.models import Subscriber
-from nif.web.access import Access, open_to
+from nif.web.access import Access, open_to, page_view
 from nif.web.admin import send_status
 from nif.web.current import reading, services
 from nif.web.files import download_response
@@ -40,19 +40,17 @@ class DeliveriesPage(Page[DeliveryStatus]):
     problem: str | None = None
 
 
-@blueprint.get(f"{SEND_PATH}/certificate")
-@open_to(Access.ADMIN)
-def show(send_id: int) -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, f"{SEND_PATH}/certificate")
+def show(session: Session, send_id: int) -> str:
     certificate = _certify(send_id)
-    with reading() as session:
-        return render_template(
-            "admin/certificates/show.html",
-            certificate=certificate,
-            send=control.get_send(session, send_id),
-            incompleteness=send_status.explain_incompleteness(certificate),
-            reported=send_status.label_event_counts(certificate.event_counts),
-            health=mail_health_of_send(certificate.event_counts),
-        )
+    return render_template(
+        "admin/certificates/show.html",
+        certificate=certificate,
+        send=control.get_send(session, send_id),
+        incompleteness=send_status.explain_incompleteness(certificate),
+        reported=send_status.label_event_counts(certificate.event_counts),
+        health=mail_health_of_send(certificate.event_counts),
+    )
 
 
 @blueprint.get(f"{SEND_PATH}/certificate.json")
@@ -61,32 +59,28 @@ def show_json(send_id: int) -> ResponseReturnValue:
     return jsonify(certificates.certificate_as_json(_certify(send_id)))
 
 
-@blueprint.get(f"{SEND_PATH}/deliveries")
-@open_to(Access.ADMIN)
-def deliveries(send_id: int) -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, f"{SEND_PATH}/deliveries")
+def deliveries(session: Session, send_id: int) -> str:
     after = request.args.get("after")
     address = request.args.get("address", "").strip()
-    with reading() as session:
-        send = control.get_send(session, send_id)
-        if address:
-            page = _find_delivery(session, send, address)
-        else:
-            page = _list_deliveries(session, send, after)
-        return render_template(
-            "admin/certificates/deliveries.html",
-            send=send,
-            page=page,
-            address=address,
-            after=after,
-            event_labels=send_status.EVENT_LABELS,
-        )
+    send = control.get_send(session, send_id)
+    if address:
+        page = _find_delivery(session, send, address)
+    else:
+        page = _list_deliveries(session, send, after)
+    return render_template(
+        "admin/certificates/deliveries.html",
+        send=send,
+        page=page,
+        address=address,
+        after=after,
+        event_labels=send_status.EVENT_LABELS,
+    )
 
 
-@blueprint.get(f"{SEND_PATH}/deliveries.csv")
-@open_to(Access.ADMIN)
-def download_deliveries(send_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        control.get_send(session, send_id)
+@page_view(blueprint, Access.ADMIN, f"{SEND_PATH}/deliveries.csv")
+def download_deliveries(session: Session, send_id: int) -> ResponseReturnValue:
+    control.get_send(session, send_id)
     return download_response(
         _csv_lines(services().database, send_id), f"send-{send_id}-deliveries.csv"
     )

@@ -6,12 +6,12 @@ from datetime import timedelta
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.signups import attack_mode, held
 from nif.signups.models import HoldReason
-from nif.web.access import Access, open_to
-from nif.web.current import reading
+from nif.web.access import Access, page_view
 from nif.web.forms import Choice, Form, Several, Tick, parse_number
 from nif.web.staff_actions import StaffAction, staff_action
 
@@ -76,20 +76,18 @@ class AttackModeForm(Form):
     )
 
 
-@blueprint.get("")
-@open_to(Access.ADMIN)
-def index() -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, "")
+def index(session: Session) -> str:
     now, after = utc_now(), request.args.get("after")
-    with reading() as session:
-        counts = held.list_held_counts(session)
-        asked = [one for one in HoldReason if one.value == request.args.get("reason")]
-        reason = next(iter(asked or [one.reason for one in counts]), None)
-        page = held.list_held_signups(session, reason, after=after) if reason else None
-        rate = attack_mode.average_signup_rate(session, since=now - attack_mode.RECENT, until=now)
-        usual = attack_mode.average_signup_rate(
-            session, since=now - attack_mode.WEEK, until=now - attack_mode.RECENT
-        )
-        mode = attack_mode.find_attack_mode(session)
+    counts = held.list_held_counts(session)
+    asked = [one for one in HoldReason if one.value == request.args.get("reason")]
+    reason = next(iter(asked or [one.reason for one in counts]), None)
+    page = held.list_held_signups(session, reason, after=after) if reason else None
+    rate = attack_mode.average_signup_rate(session, since=now - attack_mode.RECENT, until=now)
+    usual = attack_mode.average_signup_rate(
+        session, since=now - attack_mode.WEEK, until=now - attack_mode.RECENT
+    )
+    mode = attack_mode.find_attack_mode(session)
     return render_template(
         "admin/held_signups/index.html",
         counts=counts,

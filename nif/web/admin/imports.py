@@ -3,6 +3,7 @@
 from flask import Blueprint, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid, NotFound
@@ -11,7 +12,7 @@ from nif.imports.column_mapping import ColumnMapping, find_vendor
 from nif.imports.models import WORKER_STATES, ImportRun, ImportState
 from nif.sends.repermission import find_campaign_of_import
 from nif.subscriptions.lists import get_list
-from nif.web.access import Access, open_to
+from nif.web.access import Access, page_view
 from nif.web.admin.repermission import blueprint as repermission_blueprint
 from nif.web.admin.repermission import measure_repermission_progress
 from nif.web.current import reading, settings
@@ -90,27 +91,22 @@ class ImportForm(Form):
             imports.set_consent_source(run, self.consent_source.data, confirmed=is_confirmed)
 
 
-def _new_page(form: FileForm, slug: str) -> str:
-    with reading() as session:
-        mailing_list = get_list(session, slug)
-        return render_template(
-            "admin/imports/new.html",
-            mailing_list=mailing_list,
-            imports=imports.list_imports(session, mailing_list.id),
-            form=form,
-            max_size=settings().import_largest,
-        )
-
-
-@blueprint.get("/import")
-@open_to(Access.ADMIN)
-def new(slug: str) -> ResponseReturnValue:
-    return _new_page(FileForm(), slug)
+@page_view(blueprint, Access.ADMIN, "/import")
+def new(session: Session, slug: str, form: FileForm | None = None) -> str:
+    form = form or FileForm()
+    mailing_list = get_list(session, slug)
+    return render_template(
+        "admin/imports/new.html",
+        mailing_list=mailing_list,
+        imports=imports.list_imports(session, mailing_list.id),
+        form=form,
+        max_size=settings().import_largest,
+    )
 
 
 @blueprint.post("/import")
 @accepts_subscriber_file
-@staff_action(Access.ADMIN, FileForm, page=_new_page)
+@staff_action(Access.ADMIN, FileForm, page=new)
 def create(action: StaffAction, form: FileForm, slug: str) -> ResponseReturnValue:
     folder, uploaded = settings().imports, form.file.data
     with reading() as session:
@@ -127,27 +123,27 @@ def create(action: StaffAction, form: FileForm, slug: str) -> ResponseReturnValu
     return action.done("", url_for(".show", slug=slug, import_id=import_run.id))
 
 
-def _show_page(form: ImportForm | None, slug: str, import_id: int) -> str:
-    with reading() as session:
-        mailing_list = get_list(session, slug)
-        import_run = imports.get_import(session, mailing_list.id, import_id)
-        if import_run.state is ImportState.UPLOADED:
-            return _mapping_page(form or ImportForm.of_import(import_run), import_run)
-        campaign = find_campaign_of_import(session, import_run.id)
-        obstacle = repermission.find_repermission_obstacle(session, import_run)
-        has_new = bool(import_run.outcome_counts.get("new"))
-        return render_template(
-            "admin/imports/show.html",
-            mailing_list=mailing_list,
-            import_run=import_run,
-            is_running=import_run.state in WORKER_STATES,
-            outcomes=reports.OUTCOME_WORDS,
-            row_problems=reports.list_import_problems(session, import_run),
-            explain_problem=reports.explain_problem,
-            can_undo=imports.can_undo_import(session, import_run),
-            can_start_repermission=obstacle is None and has_new,
-            repermission=measure_repermission_progress(session, campaign, now=utc_now()),
-        )
+@page_view(blueprint, Access.ADMIN, IMPORT_PATH)
+def show(session: Session, slug: str, import_id: int, form: ImportForm | None = None) -> str:
+    mailing_list = get_list(session, slug)
+    import_run = imports.get_import(session, mailing_list.id, import_id)
+    if import_run.state is ImportState.UPLOADED:
+        return _mapping_page(form or ImportForm.of_import(import_run), import_run)
+    campaign = find_campaign_of_import(session, import_run.id)
+    obstacle = repermission.find_repermission_obstacle(session, import_run)
+    has_new = bool(import_run.outcome_counts.get("new"))
+    return render_template(
+        "admin/imports/show.html",
+        mailing_list=mailing_list,
+        import_run=import_run,
+        is_running=import_run.state in WORKER_STATES,
+        outcomes=reports.OUTCOME_WORDS,
+        row_problems=reports.list_import_problems(session, import_run),
+        explain_problem=reports.explain_problem,
+        can_undo=imports.can_undo_import(session, import_run),
+        can_start_repermission=obstacle is None and has_new,
+        repermission=measure_repermission_progress(session, campaign, now=utc_now()),
+    )
 
 
 def _mapping_page(form: ImportForm, import_run: ImportRun) -> str:
@@ -170,26 +166,16 @@ def _mapping_page(form: ImportForm, import_run: ImportRun) -> str:
     )
 
 
-@blueprint.get(IMPORT_PATH)
-@open_to(Access.ADMIN)
-def show(slug: str, import_id: int) -> ResponseReturnValue:
-    return _show_page(None, slug, import_id)
-
-
-@blueprint.get(f"{IMPORT_PATH}/progress")
-@open_to(Access.ADMIN)
-def show_progress(slug: str, import_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        import_run = imports.get_import(session, get_list(session, slug).id, import_id)
-        answer = make_response(
-            render_template("admin/imports/progress.html", import_run=import_run)
-        )
+@page_view(blueprint, Access.ADMIN, f"{IMPORT_PATH}/progress")
+def show_progress(session: Session, slug: str, import_id: int) -> ResponseReturnValue:
+    import_run = imports.get_import(session, get_list(session, slug).id, import_id)
+    answer = make_response(render_template("admin/imports/progress.html", import_run=import_run))
     answer.add_etag()
     return answer.make_conditional(request)
 
 
 @blueprint.post(IMPORT_PATH)
-@staff_action(Access.ADMIN, ImportForm, page=_show_page, refused_to=".show")
+@staff_action(Access.ADMIN, ImportForm, page=show, refused_to=".show")
 def update(action: StaffAction, form: ImportForm, slug: str, import_id: int) -> ResponseReturnValue:
     """Store the mapping. The button "check" starts the dry run, the other the preview."""
     import_run = _lock_import(action, slug, import_id)
@@ -257,11 +243,9 @@ def _continue(action: StaffAction, slug: str, import_run: ImportRun) -> Response
     return action.done("", url_for(".show", slug=slug, import_id=import_run.id))
 
 
-@blueprint.get(f"{IMPORT_PATH}/report.csv")
-@open_to(Access.ADMIN)
-def download_report(slug: str, import_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        import_run = imports.get_import(session, get_list(session, slug).id, import_id)
+@page_view(blueprint, Access.ADMIN, f"{IMPORT_PATH}/report.csv")
+def download_report(session: Session, slug: str, import_id: int) -> ResponseReturnValue:
+    import_run = imports.get_import(session, get_list(session, slug).id, import_id)
     return stream_download(
         lambda session: reports.stream_problem_report(session, import_run),
         f"import-{import_id}-report.csv",

@@ -11,7 +11,7 @@ from nif.sends.repermission import InactiveCounts, RepermissionCampaign
 from nif.subscribers import sunset_policy
 from nif.subscribers.sunset_policy import INACTIVITY_PERIODS, RepermissionPlan
 from nif.subscriptions.lists import get_list
-from nif.web.access import Access, open_to
+from nif.web.access import Access, open_to, page_view
 from nif.web.admin.repermission import measure_repermission_progress
 from nif.web.current import reading, services
 from nif.web.forms import Choice, Form, Hidden, WholeNumber
@@ -45,23 +45,21 @@ class PlanForm(ExpectedCountForm):
         )
 
 
-@blueprint.get("")
-@open_to(Access.ADMIN)
-def show(slug: str) -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, "")
+def show(session: Session, slug: str) -> str:
     now = utc_now()
-    with reading() as session:
-        mailing_list = get_list(session, slug)
-        campaign = sunset_policy.find_last_repermission(session, mailing_list.id)
-        responses_due_at = sunset_policy.answers_due_at(session, campaign) if campaign else None
-        return render_template(
-            "admin/inactive/show.html",
-            mailing_list=mailing_list,
-            inactive_counts=session.get(InactiveCounts, mailing_list.id),
-            repermission=measure_repermission_progress(session, campaign, now=now),
-            is_running=sunset_policy.is_repermission_under_way(campaign),
-            responses_due_at=responses_due_at,
-            responses_are_due=responses_due_at is not None and responses_due_at <= now,
-        )
+    mailing_list = get_list(session, slug)
+    campaign = sunset_policy.find_last_repermission(session, mailing_list.id)
+    responses_due_at = sunset_policy.answers_due_at(session, campaign) if campaign else None
+    return render_template(
+        "admin/inactive/show.html",
+        mailing_list=mailing_list,
+        inactive_counts=session.get(InactiveCounts, mailing_list.id),
+        repermission=measure_repermission_progress(session, campaign, now=now),
+        is_running=sunset_policy.is_repermission_under_way(campaign),
+        responses_due_at=responses_due_at,
+        responses_are_due=responses_due_at is not None and responses_due_at <= now,
+    )
 
 
 @blueprint.post("/count")
@@ -125,35 +123,30 @@ def create(action: StaffAction, form: PlanForm, slug: str) -> ResponseReturnValu
     )
 
 
-def _confirm_unsubscribe_page(form: ExpectedCountForm, slug: str) -> str:
+@page_view(blueprint, Access.ADMIN, "/unsubscribe")
+def confirm_unsubscribe(session: Session, slug: str, form: ExpectedCountForm | None = None) -> str:
+    form = form or ExpectedCountForm()
     now = utc_now()
-    with reading() as session:
-        mailing_list = get_list(session, slug)
-        campaign = sunset_policy.find_last_repermission(session, mailing_list.id)
-        due_at, expected_count = None, 0
-        if campaign and sunset_policy.is_repermission_under_way(campaign):
-            due_at = sunset_policy.answers_due_at(session, campaign)
-            if due_at and due_at <= now:
-                expected_count = sunset_policy.count_nonresponders(session, campaign, now=now)
-        return render_template(
-            "admin/inactive/confirm_unsubscribe.html",
-            mailing_list=mailing_list,
-            repermission=measure_repermission_progress(session, campaign, now=now),
-            responses_due_at=due_at,
-            responses_are_due=due_at is not None and due_at <= now,
-            expected_count=expected_count,
-            form=form,
-        )
-
-
-@blueprint.get("/unsubscribe")
-@open_to(Access.ADMIN)
-def confirm_unsubscribe(slug: str) -> ResponseReturnValue:
-    return _confirm_unsubscribe_page(ExpectedCountForm(), slug)
+    mailing_list = get_list(session, slug)
+    campaign = sunset_policy.find_last_repermission(session, mailing_list.id)
+    due_at, expected_count = None, 0
+    if campaign and sunset_policy.is_repermission_under_way(campaign):
+        due_at = sunset_policy.answers_due_at(session, campaign)
+        if due_at and due_at <= now:
+            expected_count = sunset_policy.count_nonresponders(session, campaign, now=now)
+    return render_template(
+        "admin/inactive/confirm_unsubscribe.html",
+        mailing_list=mailing_list,
+        repermission=measure_repermission_progress(session, campaign, now=now),
+        responses_due_at=due_at,
+        responses_are_due=due_at is not None and due_at <= now,
+        expected_count=expected_count,
+        form=form,
+    )
 
 
 @blueprint.post("/unsubscribe")
-@staff_action(Access.ADMIN, ExpectedCountForm, page=_confirm_unsubscribe_page, refused_to=".show")
+@staff_action(Access.ADMIN, ExpectedCountForm, page=confirm_unsubscribe, refused_to=".show")
 def unsubscribe(action: StaffAction, form: ExpectedCountForm, slug: str) -> ResponseReturnValue:
     campaign, expected = _get_last_campaign(action.session, slug), form.expected_count.number
     sunset_policy.start_unsubscribing_nonresponders(

@@ -37,10 +37,10 @@ from nif.subscriptions.lists import (
 )
 from nif.subscriptions.models import MailingList
 from nif.tokens import TokenPurpose
-from nif.web.access import Access, open_to
+from nif.web.access import Access, page_view
 from nif.web.admin import next_digest, send_status, system_status
 from nif.web.admin.sends import send_rows
-from nif.web.current import links, reading, settings, tokens
+from nif.web.current import links, settings, tokens
 from nif.web.forms import Choice, Form, Hidden, Line, Tick
 from nif.web.staff_actions import StaffAction, staff_action
 
@@ -149,53 +149,49 @@ class ListForm(Form):
         self.version.data = stored.version.data
 
 
-@blueprint.get("/")
-@open_to(Access.ADMIN)
-def index() -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, "/")
+def index(session: Session) -> str:
     now = utc_now()
-    with reading() as session:
-        mailing_lists = all_lists(session)
-        sends = [
-            send
-            for mailing_list in mailing_lists
-            for send in list_sends(session, mailing_list.id, most=SENDS_SHOWN_PER_LIST)
-        ]
-        rows = send_rows(session, sends)
-        lists = [
-            (
-                mailing_list,
-                _next_slot(session, mailing_list, now),
-                [row for row in rows if row.send.list_id == mailing_list.id],
-            )
-            for mailing_list in mailing_lists
-        ]
-        return render_template(
-            "admin/lists/index.html",
-            needing_attention=send_rows(session, list_sends_needing_attention(session)),
-            lists=lists,
-            warnings=system_status.find_system_warnings(session, now=now),
+    mailing_lists = all_lists(session)
+    sends = [
+        send
+        for mailing_list in mailing_lists
+        for send in list_sends(session, mailing_list.id, most=SENDS_SHOWN_PER_LIST)
+    ]
+    rows = send_rows(session, sends)
+    lists = [
+        (
+            mailing_list,
+            _next_slot(session, mailing_list, now),
+            [row for row in rows if row.send.list_id == mailing_list.id],
         )
+        for mailing_list in mailing_lists
+    ]
+    return render_template(
+        "admin/lists/index.html",
+        needing_attention=send_rows(session, list_sends_needing_attention(session)),
+        lists=lists,
+        warnings=system_status.find_system_warnings(session, now=now),
+    )
 
 
-@blueprint.get("/lists/<slug>")
-@open_to(Access.ADMIN)
-def show(slug: str) -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, "/lists/<slug>")
+def show(session: Session, slug: str) -> str:
     now = utc_now()
-    with reading() as session:
-        mailing_list = get_list(session, slug)
-        next_slot = _next_slot(session, mailing_list, now)
-        sends = send_rows(session, list_sends(session, mailing_list.id))
-        return render_template(
-            "admin/lists/show.html",
-            mailing_list=mailing_list,
-            next_slot=next_slot,
-            digest=next_digest.compose_if_active(session, mailing_list, next_slot, now),
-            editions=list_recent_editions(session, mailing_list),
-            sends={row.send.edition_id: row for row in sends},
-            slot_labels=send_status.SLOT_LABELS,
-            topics=list(tag_names_of(session, mailing_list.tags).values()),
-            languages=LANGUAGES,
-        )
+    mailing_list = get_list(session, slug)
+    next_slot = _next_slot(session, mailing_list, now)
+    sends = send_rows(session, list_sends(session, mailing_list.id))
+    return render_template(
+        "admin/lists/show.html",
+        mailing_list=mailing_list,
+        next_slot=next_slot,
+        digest=next_digest.compose_if_active(session, mailing_list, next_slot, now),
+        editions=list_recent_editions(session, mailing_list),
+        sends={row.send.edition_id: row for row in sends},
+        slot_labels=send_status.SLOT_LABELS,
+        topics=list(tag_names_of(session, mailing_list.tags).values()),
+        languages=LANGUAGES,
+    )
 
 
 def _next_slot(session: Session, mailing_list: MailingList, now: datetime) -> Slot:
@@ -209,37 +205,34 @@ def _next_slot(session: Session, mailing_list: MailingList, now: datetime) -> Sl
     return next_slot_of_list(mailing_list, now=slot.due_at) if session.scalar(filled) else slot
 
 
-def _form_page(form: ListForm, mailing_list: MailingList | None = None) -> str:
+def _form_page(session: Session, form: ListForm, mailing_list: MailingList | None = None) -> str:
     language = settings().language
     form.language.empty = f"Default ({LANGUAGES.get(language, language)})"
-    with reading() as session:
-        topics = list(list_most_used_tags(session).values())
     return render_template(
         "admin/lists/edit.html" if mailing_list else "admin/lists/new.html",
         mailing_list=mailing_list,
         form=form,
         time_zones=time_zone_names(),
-        topics=topics,
+        topics=list(list_most_used_tags(session).values()),
     )
 
 
-def _edit_page(form: ListForm | None, slug: str) -> str:
-    with reading() as session:
-        mailing_list = get_list(session, slug)
-        stored = ListForm.of_list(session, mailing_list)
+@page_view(blueprint, Access.ADMIN, "/lists/<slug>/edit")
+def edit(session: Session, slug: str, form: ListForm | None = None) -> str:
+    mailing_list = get_list(session, slug)
+    stored = ListForm.of_list(session, mailing_list)
     if form and form.conflict:
         form.compare_with(stored)
-    return _form_page(form or stored, mailing_list)
+    return _form_page(session, form or stored, mailing_list)
 
 
-@blueprint.get("/lists/new")
-@open_to(Access.ADMIN)
-def new() -> ResponseReturnValue:
-    return _form_page(ListForm(zone=settings().time_zone))
+@page_view(blueprint, Access.ADMIN, "/lists/new")
+def new(session: Session, form: ListForm | None = None) -> str:
+    return _form_page(session, form or ListForm(zone=settings().time_zone))
 
 
 @blueprint.post("/lists/new")
-@staff_action(Access.ADMIN, ListForm, page=_form_page)
+@staff_action(Access.ADMIN, ListForm, page=new)
 def create(action: StaffAction, form: ListForm) -> ResponseReturnValue:
     slug = form.slug.data
     list_settings = form.list_settings(action.session, slug=slug)
@@ -253,14 +246,8 @@ def create(action: StaffAction, form: ListForm) -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/lists/<slug>/edit")
-@open_to(Access.ADMIN)
-def edit(slug: str) -> ResponseReturnValue:
-    return _edit_page(None, slug)
-
-
 @blueprint.post("/lists/<slug>/edit")
-@staff_action(Access.ADMIN, ListForm, page=_edit_page)
+@staff_action(Access.ADMIN, ListForm, page=edit)
 def update(action: StaffAction, form: ListForm, slug: str) -> ResponseReturnValue:
     mailing_list = get_list(action.session, slug)
     list_settings = form.list_settings(action.session, slug=slug)
@@ -287,11 +274,9 @@ def _done(
     return action.done(message, url_for("admin_lists.show", slug=slug))
 
 
-@blueprint.get("/lists/<slug>/embed")
-@open_to(Access.ADMIN)
-def show_embed_form(slug: str) -> ResponseReturnValue:
-    with reading() as session:
-        mailing_list = get_list(session, slug)
+@page_view(blueprint, Access.ADMIN, "/lists/<slug>/embed")
+def show_embed_form(session: Session, slug: str) -> str:
+    mailing_list = get_list(session, slug)
     address = links().path(f"/embed/{slug}")
     context = {"mailing_list": mailing_list, "address": address, "height": FRAME_HEIGHT}
     key = tokens().make(TokenPurpose.EMBED, mailing_list.id)
@@ -308,16 +293,14 @@ def show_embed_form(slug: str) -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/lists/<slug>/archive")
-@open_to(Access.ADMIN)
-def confirm_archive(slug: str) -> ResponseReturnValue:
-    with reading() as session:
-        mailing_list = get_list(session, slug)
-        return render_template(
-            "admin/lists/confirm_archive.html",
-            mailing_list=mailing_list,
-            under_way=send_rows(session, list_unfinished_sends(session, mailing_list.id)),
-        )
+@page_view(blueprint, Access.ADMIN, "/lists/<slug>/archive")
+def confirm_archive(session: Session, slug: str) -> str:
+    mailing_list = get_list(session, slug)
+    return render_template(
+        "admin/lists/confirm_archive.html",
+        mailing_list=mailing_list,
+        under_way=send_rows(session, list_unfinished_sends(session, mailing_list.id)),
+    )
 
 
 @blueprint.post("/lists/<slug>/archive")
@@ -336,12 +319,10 @@ def unarchive(action: StaffAction, slug: str) -> ResponseReturnValue:
     return _done(action, "list_unarchived", slug, message)
 
 
-@blueprint.get("/lists/<slug>/delete")
-@open_to(Access.ADMIN)
-def confirm_delete(slug: str) -> ResponseReturnValue:
-    with reading() as session:
-        mailing_list = get_list(session, slug)
-        references = references_to_list(session, mailing_list)
+@page_view(blueprint, Access.ADMIN, "/lists/<slug>/delete")
+def confirm_delete(session: Session, slug: str) -> str:
+    mailing_list = get_list(session, slug)
+    references = references_to_list(session, mailing_list)
     history = [label for name, label in HISTORY_LABELS.items() if name in references]
     return render_template(
         "admin/lists/confirm_delete.html",

@@ -21,9 +21,9 @@ from nif.sends.planning import NO_SUBSCRIBERS, plan_manual_send
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.models import MailingList
 from nif.subscriptions.tag_choices import has_tag_choices
-from nif.web.access import Access, open_to
+from nif.web.access import Access, page_view
 from nif.web.admin import send_status
-from nif.web.current import links, reading, services
+from nif.web.current import links, services
 from nif.web.forms import Form, Hidden
 from nif.web.security import framed_mail_response
 from nif.web.staff_actions import StaffAction, staff_action
@@ -57,27 +57,23 @@ def _compose_next(session: Session, mailing_list: MailingList, now: datetime) ->
     return compose_if_active(session, mailing_list, next_slot, now)
 
 
-@blueprint.get("/preview")
-@open_to(Access.ADMIN)
-def show(slug: str) -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, "/preview")
+def show(session: Session, slug: str) -> str:
     now = utc_now()
-    with reading() as session:
-        mailing_list = get_list(session, slug)
-        message = _compose_next(session, mailing_list, now).message
-        return render_template(
-            "admin/next_digest/show.html",
-            mailing_list=mailing_list,
-            next_slot=next_slot_of_list(mailing_list, now=now),
-            message=message and preview_message_for(message, current_user.email, links()),
-            to=current_user.email,
-        )
+    mailing_list = get_list(session, slug)
+    message = _compose_next(session, mailing_list, now).message
+    return render_template(
+        "admin/next_digest/show.html",
+        mailing_list=mailing_list,
+        next_slot=next_slot_of_list(mailing_list, now=now),
+        message=message and preview_message_for(message, current_user.email, links()),
+        to=current_user.email,
+    )
 
 
-@blueprint.get("/preview/body")
-@open_to(Access.ADMIN)
-def body(slug: str) -> ResponseReturnValue:
-    with reading() as session:
-        message = _compose_next(session, get_list(session, slug), utc_now()).message
+@page_view(blueprint, Access.ADMIN, "/preview/body")
+def body(session: Session, slug: str) -> ResponseReturnValue:
+    message = _compose_next(session, get_list(session, slug), utc_now()).message
     if message is None:
         raise NotFound("There are no new stories for this list.")
     return framed_mail_response(preview_message_for(message, current_user.email, links()).html)
@@ -97,38 +93,33 @@ def send_test(action: StaffAction, slug: str) -> ResponseReturnValue:
     return action.done(f"A test copy is on its way to {to}.", url_for(".show", slug=slug))
 
 
-def _confirm_send_page(form: SendNowForm, slug: str) -> str:
+@page_view(blueprint, Access.ADMIN, "/send")
+def confirm_send(session: Session, slug: str, form: SendNowForm | None = None) -> str:
+    form = form or SendNowForm()
     now = utc_now()
-    with reading() as session:
-        mailing_list = get_list(session, slug)
-        digest, todays = ComposedDigest([], None), _find_todays_edition(session, mailing_list, now)
-        today = now.astimezone(ZoneInfo(mailing_list.zone)).date()
-        if todays is None:
-            digest = compose_if_active(session, mailing_list, Slot(today, now), now)
-        next_slot = next_slot_of_list(mailing_list, now=now)
-        due_at = send_status.format_clock_time(next_slot.due_at, mailing_list.zone)[:5]
-        return render_template(
-            "admin/next_digest/confirm_send.html",
-            form=form,
-            mailing_list=mailing_list,
-            digest=digest,
-            content_hash=hash_message(digest.message) if digest.message else "",
-            todays=todays,
-            slot_today=due_at if next_slot.day == today else None,
-            undo=services().manual_send_terms.undo_period,
-            no_subscribers_message=NO_SUBSCRIBERS,
-            has_tag_choices=has_tag_choices(session, mailing_list.id),
-        )
-
-
-@blueprint.get("/send")
-@open_to(Access.ADMIN)
-def confirm_send(slug: str) -> ResponseReturnValue:
-    return _confirm_send_page(SendNowForm(), slug)
+    mailing_list = get_list(session, slug)
+    digest, todays = ComposedDigest([], None), _find_todays_edition(session, mailing_list, now)
+    today = now.astimezone(ZoneInfo(mailing_list.zone)).date()
+    if todays is None:
+        digest = compose_if_active(session, mailing_list, Slot(today, now), now)
+    next_slot = next_slot_of_list(mailing_list, now=now)
+    due_at = send_status.format_clock_time(next_slot.due_at, mailing_list.zone)[:5]
+    return render_template(
+        "admin/next_digest/confirm_send.html",
+        form=form,
+        mailing_list=mailing_list,
+        digest=digest,
+        content_hash=hash_message(digest.message) if digest.message else "",
+        todays=todays,
+        slot_today=due_at if next_slot.day == today else None,
+        undo=services().manual_send_terms.undo_period,
+        no_subscribers_message=NO_SUBSCRIBERS,
+        has_tag_choices=has_tag_choices(session, mailing_list.id),
+    )
 
 
 @blueprint.post("/send")
-@staff_action(Access.ADMIN, SendNowForm, page=_confirm_send_page)
+@staff_action(Access.ADMIN, SendNowForm, page=confirm_send)
 def send_now(action: StaffAction, form: SendNowForm, slug: str) -> ResponseReturnValue:
     session, mailing_list = action.session, get_list(action.session, slug)
     # A repeated request waits here for the first one, and is redirected to the send that it made.

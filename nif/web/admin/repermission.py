@@ -13,9 +13,9 @@ from nif.sends.models import Send, SendState
 from nif.sends.repermission import MAX_MAILS_PER_HOUR, RepermissionCampaign, send_of_campaign
 from nif.sends.reputation import count_send_events
 from nif.subscriptions.lists import get_list
-from nif.web.access import Access, open_to
+from nif.web.access import Access, page_view
 from nif.web.admin import send_status
-from nif.web.current import reading, services
+from nif.web.current import services
 from nif.web.forms import Form, WholeNumber
 from nif.web.staff_actions import StaffAction, staff_action
 
@@ -46,36 +46,30 @@ class CampaignForm(Form):
     per_hour = WholeNumber("Mails per hour", problem="Give a whole number, such as 500.")
 
 
-def _new_page(form: CampaignForm | None, slug: str, import_id: int) -> str:
-    with reading() as session:
-        import_run = imports.get_import(session, get_list(session, slug).id, import_id)
-        obstacle = repermission.find_repermission_obstacle(session, import_run)
-        pending_count = 0 if obstacle else repermission.count_unconfirmed(session, import_run)
-        minimum = repermission.min_per_hour(pending_count, _longest_duration())
-        proposed = max(repermission.DEFAULT_PER_HOUR, minimum)
-        form = form or CampaignForm(per_hour=str(proposed))
-        return render_template(
-            "admin/repermission/new.html",
-            mailing_list=import_run.mailing_list,
-            import_run=import_run,
-            obstacle=obstacle or (None if pending_count else repermission.NOBODY_UNCONFIRMED),
-            pending_count=pending_count,
-            message=repermission.draft_import_confirmation(services().mail_writer, import_run),
-            form=form,
-            min_per_hour=minimum,
-            max_per_hour=MAX_MAILS_PER_HOUR,
-            hours=form.per_hour.number and pending_count / form.per_hour.number,
-        )
-
-
-@blueprint.get(CAMPAIGN_PATH)
-@open_to(Access.ADMIN)
-def new(slug: str, import_id: int) -> ResponseReturnValue:
-    return _new_page(None, slug, import_id)
+@page_view(blueprint, Access.ADMIN, CAMPAIGN_PATH)
+def new(session: Session, slug: str, import_id: int, form: CampaignForm | None = None) -> str:
+    import_run = imports.get_import(session, get_list(session, slug).id, import_id)
+    obstacle = repermission.find_repermission_obstacle(session, import_run)
+    pending_count = 0 if obstacle else repermission.count_unconfirmed(session, import_run)
+    minimum = repermission.min_per_hour(pending_count, _longest_duration())
+    proposed = max(repermission.DEFAULT_PER_HOUR, minimum)
+    form = form or CampaignForm(per_hour=str(proposed))
+    return render_template(
+        "admin/repermission/new.html",
+        mailing_list=import_run.mailing_list,
+        import_run=import_run,
+        obstacle=obstacle or (None if pending_count else repermission.NOBODY_UNCONFIRMED),
+        pending_count=pending_count,
+        message=repermission.draft_import_confirmation(services().mail_writer, import_run),
+        form=form,
+        min_per_hour=minimum,
+        max_per_hour=MAX_MAILS_PER_HOUR,
+        hours=form.per_hour.number and pending_count / form.per_hour.number,
+    )
 
 
 @blueprint.post(CAMPAIGN_PATH)
-@staff_action(Access.ADMIN, CampaignForm, page=_new_page, refused_to="admin_imports.show")
+@staff_action(Access.ADMIN, CampaignForm, page=new, refused_to="admin_imports.show")
 def create(
     action: StaffAction, form: CampaignForm, slug: str, import_id: int
 ) -> ResponseReturnValue:

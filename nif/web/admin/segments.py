@@ -23,7 +23,7 @@ from nif.subscribers.segments import (
     SegmentConditions,
 )
 from nif.subscriptions.lists import all_lists
-from nif.web.access import Access, open_to
+from nif.web.access import Access, open_to, page_view
 from nif.web.current import reading, settings
 from nif.web.forms import Choice, Form, Hidden, Line
 from nif.web.staff_actions import StaffAction, staff_action
@@ -118,13 +118,9 @@ def describe_conditions(conditions: SegmentConditions, titles: Mapping[str, str]
     ]
 
 
-@blueprint.get("")
-@open_to(Access.ADMIN)
-def index() -> ResponseReturnValue:
-    with reading() as session:
-        return render_template(
-            "admin/segments/index.html", segments=segments.list_segments(session)
-        )
+@page_view(blueprint, Access.ADMIN, "")
+def index(session: Session) -> str:
+    return render_template("admin/segments/index.html", segments=segments.list_segments(session))
 
 
 def _form_page(form: SegmentForm, segment_id: int | None = None) -> str:
@@ -146,11 +142,9 @@ def new() -> ResponseReturnValue:
     return _form_page(form if form.shown else form.add_row())
 
 
-@blueprint.get("/<id:segment_id>/edit")
-@open_to(Access.ADMIN)
-def edit(segment_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        segment = segments.get_segment(session, segment_id)
+@page_view(blueprint, Access.ADMIN, "/<id:segment_id>/edit")
+def edit(session: Session, segment_id: int) -> ResponseReturnValue:
+    segment = segments.get_segment(session, segment_id)
     data = {"name": segment.name, "match": segment.conditions["match"]}
     rows = row_fields(segment.conditions["conditions"])
     return _form_page(SegmentForm(data=data | rows), segment_id)
@@ -178,20 +172,18 @@ def save(
     return action.done("The segment is saved and counted.", address)
 
 
-@blueprint.get("/<id:segment_id>")
-@open_to(Access.ADMIN)
-def show(segment_id: int) -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, "/<id:segment_id>")
+def show(session: Session, segment_id: int) -> str:
     after = request.args.get("after")
     descriptions, page, problem = list[str](), SubscriberPage([], None), None
-    with reading() as session:
-        segment = segments.get_segment(session, segment_id)
-        context = _query_context(session)
-        try:
-            conditions = segments.parse_conditions(segment.conditions, lists=context.lists)
-            descriptions = describe_conditions(conditions, _list_titles(session))
-            page = segment_queries.search_subscribers(session, conditions, context, after=after)
-        except Invalid as error:
-            problem = str(error)
+    segment = segments.get_segment(session, segment_id)
+    context = _query_context(session)
+    try:
+        conditions = segments.parse_conditions(segment.conditions, lists=context.lists)
+        descriptions = describe_conditions(conditions, _list_titles(session))
+        page = segment_queries.search_subscribers(session, conditions, context, after=after)
+    except Invalid as error:
+        problem = str(error)
     return render_template(
         "admin/segments/show.html",
         segment=segment,

@@ -32,9 +32,9 @@ from nif.sends.reports import (
     list_undecided_batches,
 )
 from nif.subscriptions.models import Subscriber
-from nif.web.access import Access, open_to
+from nif.web.access import Access, page_view
 from nif.web.admin import certificates, send_status
-from nif.web.current import reading, services
+from nif.web.current import services
 from nif.web.forms import Choice, Form, Hidden, Moment, format_datetime_input, parse_local_datetime
 from nif.web.staff_actions import StaffAction, staff_action
 
@@ -103,53 +103,43 @@ class SendProgress:
         return self.state == "Sending" and self.tally.pending > 0
 
 
-@blueprint.get("")
-@open_to(Access.ADMIN)
-def index() -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, "")
+def index(session: Session) -> str:
     after = request.args.get("after")
-    with reading() as session:
-        page = list_all_sends(session, after=after, size=SENDS_A_PAGE)
-        rows = send_rows(session, page.rows)
+    page = list_all_sends(session, after=after, size=SENDS_A_PAGE)
+    rows = send_rows(session, page.rows)
     return render_template("admin/sends/index.html", rows=rows, page=page, after=after)
 
 
-def _show_page(form: DeadlineForm | None, send_id: int) -> str:
+@page_view(blueprint, Access.ADMIN, SEND_PATH)
+def show(session: Session, send_id: int, form: DeadlineForm | None = None) -> str:
     now, still = utc_now(), "still" in request.args
-    with reading() as session:
-        send = control.get_send(session, send_id)
-        zone, deadline = send.mailing_list.zone, send.not_after
-        form = form or DeadlineForm(moment=deadline and format_datetime_input(deadline, zone))
-        reported = reputation.count_send_events(session, send_id)
-        return render_template(
-            "admin/sends/show.html",
-            send=send,
-            progress=measure_send_progress(session, send, now=now),
-            trouble=send_status.explain_pause(send),
-            evidence=_gather_evidence(session, send),
-            patience=services().reconciliation_timing,
-            refused=list_refused_deliveries(session, send),
-            reported=send_status.label_event_counts(reported),
-            health=reputation.mail_health_of_send(reported),
-            moving=send.state is SendState.SENDING and not still and not form.problems,
-            still=still,
-            form=form,
-        )
+    send = control.get_send(session, send_id)
+    zone, deadline = send.mailing_list.zone, send.not_after
+    form = form or DeadlineForm(moment=deadline and format_datetime_input(deadline, zone))
+    reported = reputation.count_send_events(session, send_id)
+    return render_template(
+        "admin/sends/show.html",
+        send=send,
+        progress=measure_send_progress(session, send, now=now),
+        trouble=send_status.explain_pause(send),
+        evidence=_gather_evidence(session, send),
+        patience=services().reconciliation_timing,
+        refused=list_refused_deliveries(session, send),
+        reported=send_status.label_event_counts(reported),
+        health=reputation.mail_health_of_send(reported),
+        moving=send.state is SendState.SENDING and not still and not form.problems,
+        still=still,
+        form=form,
+    )
 
 
-@blueprint.get(SEND_PATH)
-@open_to(Access.ADMIN)
-def show(send_id: int) -> ResponseReturnValue:
-    return _show_page(None, send_id)
-
-
-@blueprint.get(f"{SEND_PATH}/progress")
-@open_to(Access.ADMIN)
-def show_progress(send_id: int) -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, f"{SEND_PATH}/progress")
+def show_progress(session: Session, send_id: int) -> ResponseReturnValue:
     """The progress part of the page, polled by a script; 304 if unchanged."""
-    with reading() as session:
-        send = control.get_send(session, send_id)
-        now = measure_send_progress(session, send, now=utc_now())
-        response = make_response(render_template("admin/sends/progress.html", progress=now))
+    send = control.get_send(session, send_id)
+    now = measure_send_progress(session, send, now=utc_now())
+    response = make_response(render_template("admin/sends/progress.html", progress=now))
     response.add_etag()
     return response.make_conditional(request)
 
@@ -171,13 +161,11 @@ def resume(action: StaffAction, send_id: int) -> ResponseReturnValue:
     return _done(action, send, "send_resumed", "Resumed where it stopped. {}")
 
 
-@blueprint.get(f"{SEND_PATH}/cancel")
-@open_to(Access.ADMIN)
-def confirm_cancel(send_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        send = control.get_send(session, send_id)
-        now = measure_send_progress(session, send, now=utc_now())
-        return render_template("admin/sends/confirm_cancel.html", send=send, progress=now)
+@page_view(blueprint, Access.ADMIN, f"{SEND_PATH}/cancel")
+def confirm_cancel(session: Session, send_id: int) -> str:
+    send = control.get_send(session, send_id)
+    now = measure_send_progress(session, send, now=utc_now())
+    return render_template("admin/sends/confirm_cancel.html", send=send, progress=now)
 
 
 @blueprint.post(f"{SEND_PATH}/cancel")
@@ -204,7 +192,7 @@ def undo(action: StaffAction, send_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post(f"{SEND_PATH}/deadline")
-@staff_action(Access.ADMIN, DeadlineForm, page=_show_page, refused_to=".show")
+@staff_action(Access.ADMIN, DeadlineForm, page=show, refused_to=".show")
 def set_deadline(action: StaffAction, form: DeadlineForm, send_id: int) -> ResponseReturnValue:
     send, typed = control.get_send(action.session, send_id), form.moment.data
     moment = parse_local_datetime(typed, send.mailing_list.zone)

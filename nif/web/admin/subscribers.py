@@ -23,11 +23,11 @@ from nif.subscribers.segments import SegmentConditions
 from nif.subscriptions import preferences
 from nif.subscriptions.lists import all_lists
 from nif.subscriptions.models import Subscriber, SubscriptionState, Suppression
-from nif.web.access import Access, open_to
+from nif.web.access import Access, page_view
 from nif.web.admin import send_status
 from nif.web.admin.audit_log import ACTION_LABELS, describe_detail
 from nif.web.admin.segments import SUPPRESSION_REASON_LABELS, row_fields
-from nif.web.current import reading, services, settings
+from nif.web.current import services, settings
 from nif.web.files import download_response
 from nif.web.forms import Choice, Day, Form, Line
 from nif.web.staff_actions import StaffAction, staff_action
@@ -83,20 +83,18 @@ class SubscriberSuppressionForm(Form):
     reason = Line("Reason", most=suppressions.MAX_REASON_LENGTH)
 
 
-@blueprint.get("")
-@open_to(Access.ADMIN)
-def index() -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, "")
+def index(session: Session) -> ResponseReturnValue:
     form, after = SubscriberSearchForm(request.args), request.args.get("after")
     conditions, page = SegmentConditions(), SubscriberPage([], None)
-    with reading() as session:
-        form.list.labels = {one.slug: one.title for one in all_lists(session)}
-        form.source.labels = {source: source for source in list_consent_sources(session)}
-        context = load_segment_context(session, settings().time_zone)
-        try:
-            conditions = form.conditions(context)
-            page = segment_queries.search_subscribers(session, conditions, context, after=after)
-        except Invalid as error:
-            form.refuse(error)
+    form.list.labels = {one.slug: one.title for one in all_lists(session)}
+    form.source.labels = {source: source for source in list_consent_sources(session)}
+    context = load_segment_context(session, settings().time_zone)
+    try:
+        conditions = form.conditions(context)
+        page = segment_queries.search_subscribers(session, conditions, context, after=after)
+    except Invalid as error:
+        form.refuse(error)
     return render_template(
         "admin/subscribers/index.html",
         form=form,
@@ -108,39 +106,35 @@ def index() -> ResponseReturnValue:
     ), 422 if form.problems else 200
 
 
-@blueprint.get("/<id:subscriber_id>")
-@open_to(Access.ADMIN)
-def show(subscriber_id: int) -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, "/<id:subscriber_id>")
+def show(session: Session, subscriber_id: int) -> str:
     after = request.args.get("after")
-    with reading() as session:
-        subscriber = profile.get_subscriber(session, subscriber_id)
-        subscriber_profile = profile.load_subscriber_profile(session, subscriber)
-        mailings = profile.list_mailed_editions(session, subscriber, after=after)
-        return render_template(
-            "admin/subscribers/show.html",
-            profile=subscriber_profile,
-            mailings=mailings,
-            after=after,
-            state_labels=STATE_LABELS,
-            reason_labels=SUPPRESSION_REASON_LABELS,
-            may_lift=suppressions.may_lift_suppression(subscriber_profile.suppression),
-            is_paused=preferences.is_paused(subscriber, now=utc_now()),
-            event_labels=send_status.EVENT_LABELS,
-            action_labels=ACTION_LABELS,
-            describe_detail=describe_detail,
-        )
+    subscriber = profile.get_subscriber(session, subscriber_id)
+    subscriber_profile = profile.load_subscriber_profile(session, subscriber)
+    mailings = profile.list_mailed_editions(session, subscriber, after=after)
+    return render_template(
+        "admin/subscribers/show.html",
+        profile=subscriber_profile,
+        mailings=mailings,
+        after=after,
+        state_labels=STATE_LABELS,
+        reason_labels=SUPPRESSION_REASON_LABELS,
+        may_lift=suppressions.may_lift_suppression(subscriber_profile.suppression),
+        is_paused=preferences.is_paused(subscriber, now=utc_now()),
+        event_labels=send_status.EVENT_LABELS,
+        action_labels=ACTION_LABELS,
+        describe_detail=describe_detail,
+    )
 
 
-@blueprint.get("/<id:subscriber_id>/unsubscribe/<slug>")
-@open_to(Access.ADMIN)
-def confirm_unsubscribe(subscriber_id: int, slug: str) -> ResponseReturnValue:
-    with reading() as session:
-        subscriber = profile.get_subscriber(session, subscriber_id)
-        return render_template(
-            "admin/subscribers/confirm_unsubscribe.html",
-            subscriber=subscriber,
-            subscription=profile.get_subscription_to_list(session, subscriber, slug),
-        )
+@page_view(blueprint, Access.ADMIN, "/<id:subscriber_id>/unsubscribe/<slug>")
+def confirm_unsubscribe(session: Session, subscriber_id: int, slug: str) -> str:
+    subscriber = profile.get_subscriber(session, subscriber_id)
+    return render_template(
+        "admin/subscribers/confirm_unsubscribe.html",
+        subscriber=subscriber,
+        subscription=profile.get_subscription_to_list(session, subscriber, slug),
+    )
 
 
 @blueprint.post("/<id:subscriber_id>/unsubscribe/<slug>")
@@ -152,9 +146,12 @@ def unsubscribe(action: StaffAction, subscriber_id: int, slug: str) -> ResponseR
     return action.done(sentence, url_for(".show", subscriber_id=subscriber_id))
 
 
-def _suppression_page(form: SubscriberSuppressionForm, subscriber_id: int) -> str:
-    with reading() as session:
-        subscriber, suppression = _find_suppression(session, subscriber_id)
+@page_view(blueprint, Access.ADMIN, "/<id:subscriber_id>/suppress")
+def confirm_suppress(
+    session: Session, subscriber_id: int, form: SubscriberSuppressionForm | None = None
+) -> str:
+    form = form or SubscriberSuppressionForm()
+    subscriber, suppression = _find_suppression(session, subscriber_id)
     return render_template(
         "admin/subscribers/confirm_suppress.html",
         subscriber=subscriber,
@@ -170,14 +167,8 @@ def _find_suppression(
     return subscriber, session.get(Suppression, subscriber.canonical)
 
 
-@blueprint.get("/<id:subscriber_id>/suppress")
-@open_to(Access.ADMIN)
-def confirm_suppress(subscriber_id: int) -> ResponseReturnValue:
-    return _suppression_page(SubscriberSuppressionForm(), subscriber_id)
-
-
 @blueprint.post("/<id:subscriber_id>/suppress")
-@staff_action(Access.ADMIN, SubscriberSuppressionForm, page=_suppression_page, refused_to=".show")
+@staff_action(Access.ADMIN, SubscriberSuppressionForm, page=confirm_suppress, refused_to=".show")
 def suppress(
     action: StaffAction, form: SubscriberSuppressionForm, subscriber_id: int
 ) -> ResponseReturnValue:
@@ -189,11 +180,9 @@ def suppress(
     return action.done(sentence, url_for(".show", subscriber_id=subscriber_id))
 
 
-@blueprint.get("/<id:subscriber_id>/lift")
-@open_to(Access.ADMIN)
-def confirm_lift(subscriber_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        subscriber, suppression = _find_suppression(session, subscriber_id)
+@page_view(blueprint, Access.ADMIN, "/<id:subscriber_id>/lift")
+def confirm_lift(session: Session, subscriber_id: int) -> str:
+    subscriber, suppression = _find_suppression(session, subscriber_id)
     return render_template(
         "admin/subscribers/confirm_lift.html",
         subscriber=subscriber,
@@ -213,20 +202,16 @@ def lift(action: StaffAction, subscriber_id: int) -> ResponseReturnValue:
     return action.done(sentence, url_for(".show", subscriber_id=subscriber_id))
 
 
-@blueprint.get("/<id:subscriber_id>/data.json")
-@open_to(Access.ADMIN)
-def download_data(subscriber_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        subscriber = profile.get_subscriber(session, subscriber_id)
-        data = export.export_person(session, person_of_subscriber(subscriber), now=utc_now())
+@page_view(blueprint, Access.ADMIN, "/<id:subscriber_id>/data.json")
+def download_data(session: Session, subscriber_id: int) -> ResponseReturnValue:
+    subscriber = profile.get_subscriber(session, subscriber_id)
+    data = export.export_person(session, person_of_subscriber(subscriber), now=utc_now())
     return download_response(json.dumps(data, indent=2), f"subscriber-{subscriber_id}.json")
 
 
-@blueprint.get("/<id:subscriber_id>/erase")
-@open_to(Access.ADMIN)
-def confirm_erase(subscriber_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        subscriber = profile.get_subscriber(session, subscriber_id)
+@page_view(blueprint, Access.ADMIN, "/<id:subscriber_id>/erase")
+def confirm_erase(session: Session, subscriber_id: int) -> str:
+    subscriber = profile.get_subscriber(session, subscriber_id)
     return render_template("admin/subscribers/confirm_erase.html", subscriber=subscriber)
 
 

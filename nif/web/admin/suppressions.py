@@ -20,7 +20,7 @@ from nif.subscribers.suppressions import (
 )
 from nif.subscriptions import suppression_list
 from nif.subscriptions.models import SuppressionReason
-from nif.web.access import Access, open_to
+from nif.web.access import Access, page_view
 from nif.web.admin import send_status
 from nif.web.current import reading, services
 from nif.web.files import stream_download
@@ -76,18 +76,16 @@ class LiftForm(Form):
     confirmed = Tick()
 
 
-@blueprint.get("")
-@open_to(Access.ADMIN)
-def index() -> ResponseReturnValue:
+@page_view(blueprint, Access.ADMIN, "")
+def index(session: Session) -> ResponseReturnValue:
     form, after = SuppressionSearchForm(request.args), request.args.get("after")
     page: Page[ListedSuppression] = Page([], None)
-    with reading() as session:
-        try:
-            wanted = form.suppression_filter()
-            page = suppressions.search_suppressions(session, wanted, after=after)
-        except Invalid as error:
-            form.refuse(error)
-        counts = suppression_list.count_suppressions(session)
+    try:
+        wanted = form.suppression_filter()
+        page = suppressions.search_suppressions(session, wanted, after=after)
+    except Invalid as error:
+        form.refuse(error)
+    counts = suppression_list.count_suppressions(session)
     return render_template(
         "admin/suppressions/index.html",
         form=form,
@@ -102,7 +100,9 @@ def index() -> ResponseReturnValue:
     ), 422 if form.problems else 200
 
 
-def _form_page(form: SuppressionForm, added: str = "") -> str:
+@page_view(blueprint, Access.ADMIN, "/add")
+def new(_session: Session, added: str = "", form: SuppressionForm | None = None) -> str:
+    form = form or SuppressionForm()
     return render_template(
         "admin/suppressions/new.html",
         form=form,
@@ -111,14 +111,8 @@ def _form_page(form: SuppressionForm, added: str = "") -> str:
     )
 
 
-@blueprint.get("/add")
-@open_to(Access.ADMIN)
-def new() -> ResponseReturnValue:
-    return _form_page(SuppressionForm())
-
-
 @blueprint.post("/add")
-@staff_action(Access.ADMIN, SuppressionForm, page=_form_page)
+@staff_action(Access.ADMIN, SuppressionForm, page=new)
 def create(action: StaffAction, form: SuppressionForm) -> ResponseReturnValue:
     """Add what is an address. The rest is shown again."""
     pasted = suppressions.parse_pasted_addresses(form.addresses.data)
@@ -134,7 +128,7 @@ def create(action: StaffAction, form: SuppressionForm) -> ResponseReturnValue:
     count, many = len(pasted.invalid), len(pasted.invalid) > 1
     problem = f"{count:,} {'are not addresses' if many else 'is not an address'}: "
     form.refuse(Invalid({"addresses": f"{problem}correct or remove {'them' if many else 'it'}."}))
-    return _form_page(form, _describe_added(added)), 422
+    return new(_describe_added(added), form), 422
 
 
 @blueprint.post("/lift")

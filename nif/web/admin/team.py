@@ -3,13 +3,14 @@
 from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from sqlalchemy.orm import Session
 
 from nif.accounts import accounts
 from nif.accounts.models import ROLE_LABELS, Account, RoleName
 from nif.mail.transactional import queue_transactional_email
 from nif.stories.publishing import invalidate_pages
-from nif.web.access import Access, open_to
-from nif.web.current import links, reading, services, settings, tokens
+from nif.web.access import Access, page_view
+from nif.web.current import links, services, settings, tokens
 from nif.web.forms import Choice, Form, Line
 from nif.web.staff_actions import StaffAction, staff_action
 
@@ -28,9 +29,10 @@ class RoleForm(Form):
     role = InvitationForm.role
 
 
-def _index_page(form: InvitationForm) -> str:
-    with reading() as session:
-        team = accounts.list_accounts(session)
+@page_view(blueprint, Access.ADMIN, "")
+def index(session: Session, form: InvitationForm | None = None) -> str:
+    form = form or InvitationForm()
+    team = accounts.list_accounts(session)
     return render_template(
         "admin/team/index.html",
         accounts=team,
@@ -40,14 +42,8 @@ def _index_page(form: InvitationForm) -> str:
     )
 
 
-@blueprint.get("")
-@open_to(Access.ADMIN)
-def index() -> ResponseReturnValue:
-    return _index_page(InvitationForm())
-
-
 @blueprint.post("")
-@staff_action(Access.ADMIN, InvitationForm, page=_index_page)
+@staff_action(Access.ADMIN, InvitationForm, page=index)
 def invite(action: StaffAction, form: InvitationForm) -> ResponseReturnValue:
     account = accounts.invite_colleague(
         action.session,
@@ -61,18 +57,16 @@ def invite(action: StaffAction, form: InvitationForm) -> ResponseReturnValue:
     return action.done(f"{account.name} is invited. The email is on its way.", url_for(".index"))
 
 
-@blueprint.get("/<id:account_id>")
-@open_to(Access.ADMIN)
-def show(account_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        account = accounts.get_account(session, account_id)
-        return render_template(
-            "admin/team/show.html",
-            account=account,
-            form=RoleForm(role=account.role),
-            roles=ROLE_LABELS,
-            is_self=account.id == current_user.id,
-        )
+@page_view(blueprint, Access.ADMIN, "/<id:account_id>")
+def show(session: Session, account_id: int) -> str:
+    account = accounts.get_account(session, account_id)
+    return render_template(
+        "admin/team/show.html",
+        account=account,
+        form=RoleForm(role=account.role),
+        roles=ROLE_LABELS,
+        is_self=account.id == current_user.id,
+    )
 
 
 @blueprint.post("/<id:account_id>/role")

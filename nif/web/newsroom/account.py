@@ -3,6 +3,7 @@
 from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from sqlalchemy.orm import Session
 from wtforms.validators import ValidationError
 
 from nif.accounts import accounts, profiles
@@ -11,8 +12,8 @@ from nif.accounts.models import ROLE_LABELS
 from nif.accounts.profiles import MAX_FIELD_LENGTHS, ProfileInput
 from nif.errors import Invalid
 from nif.stories.publishing import invalidate_pages
-from nif.web.access import Access, open_to
-from nif.web.current import reading, settings
+from nif.web.access import Access, open_to, page_view
+from nif.web.current import settings
 from nif.web.forms import Form, Line, Lines, Tick
 from nif.web.second_factors import lacks_required_second_factor
 from nif.web.staff_actions import StaffAction, staff_action
@@ -39,9 +40,9 @@ class ProfileForm(Form):
             raise ValidationError(error.problems["name"]) from None
 
 
-def _page(form: ProfileForm | None = None) -> str:
-    with reading() as session:
-        profile = profiles.find_profile(session, current_user.id)
+@page_view(blueprint, Access.AUTHOR, "/")
+def show(session: Session, form: ProfileForm | None = None) -> str:
+    profile = profiles.find_profile(session, current_user.id)
     return render_template(
         "newsroom/account/show.html",
         form=form or ProfileForm(obj=profile, name=current_user.name),
@@ -50,14 +51,8 @@ def _page(form: ProfileForm | None = None) -> str:
     )
 
 
-@blueprint.get("/")
-@open_to(Access.AUTHOR)
-def show() -> ResponseReturnValue:
-    return _page()
-
-
 @blueprint.post("/profile")
-@staff_action(Access.AUTHOR, ProfileForm, page=_page)
+@staff_action(Access.AUTHOR, ProfileForm, page=show)
 def update_profile(action: StaffAction, form: ProfileForm) -> ResponseReturnValue:
     account = action.account
     profile = profiles.find_profile(action.session, account.id)
@@ -81,7 +76,7 @@ def sign_out_everywhere(action: StaffAction) -> ResponseReturnValue:
 
 @blueprint.get("/second-factor")
 @open_to(Access.AUTHOR)
-def second_factor() -> ResponseReturnValue:
+def second_factor() -> str:
     """The page to which accounts are redirected that must set up a second factor."""
     return render_template(
         "newsroom/account/second_factor.html",

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, render_template, request
-from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy.orm import Session
 
@@ -61,7 +60,7 @@ class StoryPreview:
 
 @blueprint.post("/preview")
 @open_to(Access.AUTHOR)
-def show() -> ResponseReturnValue:
+def show() -> str:
     """A POST because the form is long. It renders and stores nothing."""
     form = read_story_form(request.form)
     story_id = request.form.get("story", default=0, type=int)

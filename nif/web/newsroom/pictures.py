@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from sqlalchemy.orm import Session
 from wtforms import FormField
 
 from nif.clock import utc_now
@@ -18,7 +19,7 @@ from nif.media.renditions import has_rendering_failed
 from nif.media.snapshots import snapshot_picture
 from nif.media.storage import content_file_name
 from nif.media.uploads import ReceivedUpload, clean_picture, encode_master, receive_upload
-from nif.web.access import Access, open_to
+from nif.web.access import Access, page_view
 from nif.web.current import reading, services, settings
 from nif.web.files import accepts_picture_upload
 from nif.web.forms import Choice, Form, Hidden, Line, Tick, Upload, required
@@ -140,35 +141,29 @@ def _percent(part: float) -> str:
     return f"{part * 100:.2f}".rstrip("0").rstrip(".")
 
 
-@blueprint.get("/")
-@open_to(Access.EDITOR)
-def index() -> ResponseReturnValue:
+@page_view(blueprint, Access.EDITOR, "/")
+def index(session: Session) -> str:
     query = request.args.get("q", "").strip()[:200]
-    with reading() as session:
-        page = library.list_pictures(session, words=query, after=request.args.get("after"))
-        snapshots = {
-            picture.id: snapshot_picture(picture) for picture in page.rows if picture.ready_set
-        }
+    page = library.list_pictures(session, words=query, after=request.args.get("after"))
+    snapshots = {
+        picture.id: snapshot_picture(picture) for picture in page.rows if picture.ready_set
+    }
     return render_template(
         "newsroom/pictures/index.html", page=page, snapshots=snapshots, query=query
     )
 
 
-def _upload_page(form: UploadForm) -> str:
+@page_view(blueprint, Access.EDITOR, "/new")
+def new(_session: Session, form: UploadForm | None = None) -> str:
+    form = form or UploadForm(credit=f"{current_user.name}/{settings().site_short_name}")
     return render_template(
         "newsroom/pictures/new.html", form=form, max_bytes=settings().media_largest
     )
 
 
-@blueprint.get("/new")
-@open_to(Access.EDITOR)
-def new() -> ResponseReturnValue:
-    return _upload_page(UploadForm(credit=f"{current_user.name}/{settings().site_short_name}"))
-
-
 @blueprint.post("/new")
 @accepts_picture_upload
-@staff_action(Access.EDITOR, UploadForm, page=_upload_page)
+@staff_action(Access.EDITOR, UploadForm, page=new)
 def create(action: StaffAction, form: UploadForm) -> ResponseReturnValue:
     try:
         picture = _add_uploaded_picture(action, form)
@@ -213,12 +208,12 @@ def _store_master(received: ReceivedUpload) -> library.StoredUpload:
     )
 
 
-def _page(form: PictureForm | None, picture_id: int) -> str:
+@page_view(blueprint, Access.EDITOR, PICTURE_PATH)
+def show(session: Session, picture_id: int, form: PictureForm | None = None) -> str:
     """The page with the form as it was sent, or as it is saved."""
-    with reading() as session:
-        picture = get_picture(session, picture_id)
-        snapshot = snapshot_picture(picture) if picture.ready_set else None
-        total_bytes = sum(rendition.size for rendition in picture.renditions)
+    picture = get_picture(session, picture_id)
+    snapshot = snapshot_picture(picture) if picture.ready_set else None
+    total_bytes = sum(rendition.size for rendition in picture.renditions)
     return render_template(
         "newsroom/pictures/show.html",
         form=form or _picture_form_of(picture),
@@ -230,14 +225,8 @@ def _page(form: PictureForm | None, picture_id: int) -> str:
     )
 
 
-@blueprint.get(PICTURE_PATH)
-@open_to(Access.EDITOR)
-def show(picture_id: int) -> ResponseReturnValue:
-    return _page(None, picture_id)
-
-
 @blueprint.post(PICTURE_PATH)
-@staff_action(Access.EDITOR, PictureForm, page=_page)
+@staff_action(Access.EDITOR, PictureForm, page=show)
 def update(action: StaffAction, form: PictureForm, picture_id: int) -> ResponseReturnValue:
     picture = get_picture(action.session, picture_id, lock=True)
     library.change_picture(
@@ -264,12 +253,10 @@ def retry(action: StaffAction, picture_id: int) -> ResponseReturnValue:
     return action.done("", url_for(".show", picture_id=picture_id))
 
 
-@blueprint.get(f"{PICTURE_PATH}/delete")
-@open_to(Access.EDITOR)
-def confirm_delete(picture_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        picture = get_picture(session, picture_id)
-        snapshot = snapshot_picture(picture) if picture.ready_set else None
+@page_view(blueprint, Access.EDITOR, f"{PICTURE_PATH}/delete")
+def confirm_delete(session: Session, picture_id: int) -> str:
+    picture = get_picture(session, picture_id)
+    snapshot = snapshot_picture(picture) if picture.ready_set else None
     return render_template(
         "newsroom/pictures/confirm_delete.html", picture=picture, snapshot=snapshot
     )

@@ -6,6 +6,7 @@ from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from markupsafe import Markup
+from sqlalchemy.orm import Session
 
 from nif.accounts.models import RoleName
 from nif.clock import utc_now
@@ -19,8 +20,8 @@ from nif.stories.drafts import get_story
 from nif.stories.models import ReviewVerdict, Story, StoryState
 from nif.stories.records import find_named_parties, look_up_story_records
 from nif.stories.transparency_block import build_transparency_block
-from nif.web.access import Access, open_to
-from nif.web.current import reading, settings
+from nif.web.access import Access, page_view
+from nif.web.current import settings
 from nif.web.forms import Form, Hidden, Line, Lines, Moment, format_datetime_input
 from nif.web.newsroom.stories import STORY_PATH, audit_story_action
 from nif.web.staff_actions import StaffAction, staff_action
@@ -52,50 +53,47 @@ class PublishingForm(Form):
     reason = Line(most=500)
 
 
-def _page(form: PublishingForm, story_id: int, relationship_id: int = 0) -> str:
-    with reading() as session:
-        story, now = get_story(session, story_id), utc_now()
-        records = look_up_story_records(session, story, story_id=story_id, now=now)
-        findings = checks.run_checks(records.check_context(story, now=now))
-        overridden = checks.list_overridden_codes(session, story)
-        blocking = checks.blocking_findings_of(findings, overridden)
-        only_embargoed = bool(blocking) and all(finding.code == "G29" for finding in blocking)
-        if only_embargoed and story.embargo_until and not form.publish_at.data:
-            form.publish_at.data = format_datetime_input(story.embargo_until)
-        sentences = build_transparency_block(
-            story,
-            same_person=story.author_id is not None and story.author_id == current_user.id,
-            register_sentences=records.disclosures.sentences,
-            pictures=records.pictures.values(),
-        )
-        return render_template(
-            "newsroom/publishing/show.html",
-            form=form,
-            reason_of=f"waive-{relationship_id}" if relationship_id else form.code.data,
-            story=story,
-            findings=findings,
-            blocking=blocking,
-            only_embargoed=only_embargoed,
-            overridden=overridden,
-            sentences=[asdict(sentence) for sentence in sentences],
-            records=records,
-            today=now.date(),
-            embargoed=story.embargo_until is not None and story.embargo_until > now,
-            reviews=review.list_reviews(session, story_id),
-            verdicts=REVIEW_VERDICTS,
-            zone=settings().time_zone,
-            may_override=current_user.may(RoleName.STANDARDS),
-        )
+@page_view(blueprint, Access.EDITOR, f"{STORY_PATH}/publish")
+def show(
+    session: Session, story_id: int, relationship_id: int = 0, form: PublishingForm | None = None
+) -> str:
+    form = form or PublishingForm()
+    story, now = get_story(session, story_id), utc_now()
+    records = look_up_story_records(session, story, story_id=story_id, now=now)
+    findings = checks.run_checks(records.check_context(story, now=now))
+    overridden = checks.list_overridden_codes(session, story)
+    blocking = checks.blocking_findings_of(findings, overridden)
+    only_embargoed = bool(blocking) and all(finding.code == "G29" for finding in blocking)
+    if only_embargoed and story.embargo_until and not form.publish_at.data:
+        form.publish_at.data = format_datetime_input(story.embargo_until)
+    sentences = build_transparency_block(
+        story,
+        same_person=story.author_id is not None and story.author_id == current_user.id,
+        register_sentences=records.disclosures.sentences,
+        pictures=records.pictures.values(),
+    )
+    return render_template(
+        "newsroom/publishing/show.html",
+        form=form,
+        reason_of=f"waive-{relationship_id}" if relationship_id else form.code.data,
+        story=story,
+        findings=findings,
+        blocking=blocking,
+        only_embargoed=only_embargoed,
+        overridden=overridden,
+        sentences=[asdict(sentence) for sentence in sentences],
+        records=records,
+        today=now.date(),
+        embargoed=story.embargo_until is not None and story.embargo_until > now,
+        reviews=review.list_reviews(session, story_id),
+        verdicts=REVIEW_VERDICTS,
+        zone=settings().time_zone,
+        may_override=current_user.may(RoleName.STANDARDS),
+    )
 
 
 by_button = staff_action(Access.EDITOR, refused_to=".show")
-by_form = staff_action(Access.EDITOR, PublishingForm, page=_page, refused_to=".show")
-
-
-@blueprint.get(f"{STORY_PATH}/publish")
-@open_to(Access.EDITOR)
-def show(story_id: int) -> ResponseReturnValue:
-    return _page(PublishingForm(), story_id)
+by_form = staff_action(Access.EDITOR, PublishingForm, page=show, refused_to=".show")
 
 
 @blueprint.post(f"{STORY_PATH}/publish")
@@ -147,7 +145,7 @@ def send_back(action: StaffAction, form: PublishingForm, story_id: int) -> Respo
 
 
 @blueprint.post(f"{STORY_PATH}/override")
-@staff_action(Access.STANDARDS, PublishingForm, page=_page, refused_to=".show")
+@staff_action(Access.STANDARDS, PublishingForm, page=show, refused_to=".show")
 def override_check(action: StaffAction, form: PublishingForm, story_id: int) -> ResponseReturnValue:
     story = get_story(action.session, story_id, lock=True)
     code, reason = form.code.data, form.reason.data

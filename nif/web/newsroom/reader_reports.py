@@ -2,13 +2,14 @@
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from nif.mail.transactional import queue_transactional_email
 from nif.stories import reader_reports
 from nif.stories.history import notes_of_report
 from nif.stories.reader_reports import UPHELD_VERDICTS, ReportKind, ReportVerdict
-from nif.web.access import Access, open_to
-from nif.web.current import links, reading, services
+from nif.web.access import Access, page_view
+from nif.web.current import links, services
 from nif.web.forms import Choice, Form, Lines
 from nif.web.staff_actions import StaffAction, staff_action
 
@@ -36,17 +37,15 @@ class AnswerForm(Form):
     answer = Lines("Your answer to the reader", most=2000)
 
 
-@blueprint.get("")
-@open_to(Access.EDITOR)
-def index() -> ResponseReturnValue:
+@page_view(blueprint, Access.EDITOR, "")
+def index(session: Session) -> str:
     shown, after = request.args.get("shown"), request.args.get("after")
-    with reading() as session:
-        waiting, answered = (
-            reader_reports.list_reports(
-                session, answered=name == "answered", after=after if shown == name else None
-            )
-            for name in ("open", "answered")
+    waiting, answered = (
+        reader_reports.list_reports(
+            session, answered=name == "answered", after=after if shown == name else None
         )
+        for name in ("open", "answered")
+    )
     return render_template(
         "newsroom/reader_reports/index.html",
         waiting=waiting,
@@ -57,30 +56,25 @@ def index() -> ResponseReturnValue:
     )
 
 
-def _page(form: AnswerForm, report_id: int) -> str:
-    with reading() as session:
-        report = reader_reports.get_reader_report(session, report_id)
-        return render_template(
-            "newsroom/reader_reports/show.html",
-            form=form,
-            report=report,
-            story=report.story,
-            headline=reader_reports.get_reported_headline(session, report),
-            is_upheld=report.verdict in UPHELD_VERDICTS,
-            notes=notes_of_report(session, report_id),
-            kinds=KINDS,
-            verdicts=VERDICTS,
-        )
-
-
-@blueprint.get(REPORT_PATH)
-@open_to(Access.EDITOR)
-def show(report_id: int) -> ResponseReturnValue:
-    return _page(AnswerForm(), report_id)
+@page_view(blueprint, Access.EDITOR, REPORT_PATH)
+def show(session: Session, report_id: int, form: AnswerForm | None = None) -> str:
+    form = form or AnswerForm()
+    report = reader_reports.get_reader_report(session, report_id)
+    return render_template(
+        "newsroom/reader_reports/show.html",
+        form=form,
+        report=report,
+        story=report.story,
+        headline=reader_reports.get_reported_headline(session, report),
+        is_upheld=report.verdict in UPHELD_VERDICTS,
+        notes=notes_of_report(session, report_id),
+        kinds=KINDS,
+        verdicts=VERDICTS,
+    )
 
 
 @blueprint.post(REPORT_PATH)
-@staff_action(Access.EDITOR, AnswerForm, page=_page, refused_to=".show")
+@staff_action(Access.EDITOR, AnswerForm, page=show, refused_to=".show")
 def answer(action: StaffAction, form: AnswerForm, report_id: int) -> ResponseReturnValue:
     """An upheld report leads to publishing a change of the story."""
     report, contact = reader_reports.answer_reader_report(

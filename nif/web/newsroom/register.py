@@ -24,7 +24,7 @@ from nif.register.models import (
 from nif.register.parties import PartyInput, find_party_by_name, get_party
 from nif.register.relationship_types import RELATIONSHIP_TYPES, PublisherNames
 from nif.register.relationships import RegisterContext, RelationshipInput, get_relationship
-from nif.web.access import Access, open_to
+from nif.web.access import Access, open_to, page_view
 from nif.web.current import reading, settings
 from nif.web.forms import Choice, Day, Form, Hidden, Line, Lines, clean_line, parse_number
 from nif.web.staff_actions import StaffAction, staff_action
@@ -175,14 +175,12 @@ def publisher_names() -> PublisherNames:
     return PublisherNames(settings().site_short_name, settings().owner_name)
 
 
-@blueprint.get("/")
-@open_to(Access.EDITOR)
-def index() -> ResponseReturnValue:
+@page_view(blueprint, Access.EDITOR, "/")
+def index(session: Session) -> str:
     text, after = clean_line(request.args.get("q", "")), request.args.get("after")
     kind = next((kind for kind in PartyKind if kind == request.args.get("kind")), None)
-    with reading() as session:
-        today = utc_now().date()
-        page = parties.list_parties(session, on=today, text=text, kind=kind, after=after)
+    today = utc_now().date()
+    page = parties.list_parties(session, on=today, text=text, kind=kind, after=after)
     return render_template(
         "newsroom/register/index.html",
         page=page,
@@ -193,27 +191,25 @@ def index() -> ResponseReturnValue:
     )
 
 
-@blueprint.get(PARTY_PATH)
-@open_to(Access.EDITOR)
-def show(party_id: int) -> ResponseReturnValue:
+@page_view(blueprint, Access.EDITOR, PARTY_PATH)
+def show(session: Session, party_id: int) -> ResponseReturnValue:
     today = utc_now().date()
-    with reading() as session:
-        party = get_party(session, party_id)
-        if party.merged_into_id is not None:
-            return redirect(url_for(".show", party_id=party.merged_into_id))
-        all_of_party = relationships.list_relationships_of(session, party)
-        return render_template(
-            "newsroom/register/show.html",
-            party=party,
-            parent=get_party(session, party.parent_id) if party.parent_id else None,
-            child_parties=parties.list_child_parties(session, party),
-            current=[one for one in all_of_party if not one.is_over(today)],
-            ended=[one for one in all_of_party if one.is_over(today)],
-            today=today,
-            kinds=PARTY_KINDS,
-            materialities=MATERIALITIES,
-            relationship_types=RELATIONSHIP_TYPES,
-        )
+    party = get_party(session, party_id)
+    if party.merged_into_id is not None:
+        return redirect(url_for(".show", party_id=party.merged_into_id))
+    all_of_party = relationships.list_relationships_of(session, party)
+    return render_template(
+        "newsroom/register/show.html",
+        party=party,
+        parent=get_party(session, party.parent_id) if party.parent_id else None,
+        child_parties=parties.list_child_parties(session, party),
+        current=[one for one in all_of_party if not one.is_over(today)],
+        ended=[one for one in all_of_party if one.is_over(today)],
+        today=today,
+        kinds=PARTY_KINDS,
+        materialities=MATERIALITIES,
+        relationship_types=RELATIONSHIP_TYPES,
+    )
 
 
 def _party_page(form: PartyForm, party_id: int | None = None) -> str:
@@ -238,20 +234,18 @@ def create(action: StaffAction, form: PartyForm) -> ResponseReturnValue:
     return action.done(message, url_for(".show", party_id=party.id))
 
 
-@blueprint.get(f"{PARTY_PATH}/edit")
-@open_to(Access.EDITOR)
-def edit(party_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        party = get_party(session, party_id)
-        form = PartyForm(
-            name=party.name,
-            kind=party.kind,
-            aliases="\n".join(alias.name for alias in party.aliases),
-            domains="\n".join(party.domains),
-            same_as="\n".join(party.same_as),
-            parent=get_party(session, party.parent_id).name if party.parent_id else "",
-            version=str(party.version),
-        )
+@page_view(blueprint, Access.EDITOR, f"{PARTY_PATH}/edit")
+def edit(session: Session, party_id: int) -> ResponseReturnValue:
+    party = get_party(session, party_id)
+    form = PartyForm(
+        name=party.name,
+        kind=party.kind,
+        aliases="\n".join(alias.name for alias in party.aliases),
+        domains="\n".join(party.domains),
+        same_as="\n".join(party.same_as),
+        parent=get_party(session, party.parent_id).name if party.parent_id else "",
+        version=str(party.version),
+    )
     return _party_page(form, party_id)
 
 
@@ -270,22 +264,17 @@ def update(action: StaffAction, form: PartyForm, party_id: int) -> ResponseRetur
     return action.done("Saved.", url_for(".show", party_id=party_id))
 
 
-def _merge_page(form: MergeForm, party_id: int) -> str:
-    with reading() as session:
-        party = get_party(session, party_id)
+@page_view(blueprint, Access.EDITOR, f"{PARTY_PATH}/merge")
+def confirm_merge(session: Session, party_id: int, form: MergeForm | None = None) -> str:
+    form = form or MergeForm()
+    party = get_party(session, party_id)
     if form.conflict:
         form.into.errors = [form.conflict]
     return render_template("newsroom/register/confirm_merge.html", party=party, form=form)
 
 
-@blueprint.get(f"{PARTY_PATH}/merge")
-@open_to(Access.EDITOR)
-def confirm_merge(party_id: int) -> ResponseReturnValue:
-    return _merge_page(MergeForm(), party_id)
-
-
 @blueprint.post(f"{PARTY_PATH}/merge")
-@staff_action(Access.EDITOR, MergeForm, page=_merge_page)
+@staff_action(Access.EDITOR, MergeForm, page=confirm_merge)
 def merge(action: StaffAction, form: MergeForm, party_id: int) -> ResponseReturnValue:
     into = find_party_by_name(action.session, form.into.data)
     if into is None:

@@ -19,8 +19,7 @@ from nif.stories.models import ChangeKind, NoteSeverity
 from nif.stories.publishing import freeze_revision
 from nif.stories.reader_reports import UPHELD_VERDICTS, ReaderReport, get_reader_report
 from nif.stories.style_edit_guard import list_protected_changes
-from nif.web.access import Access, open_to
-from nif.web.current import reading
+from nif.web.access import Access, page_view
 from nif.web.forms import Choice, Form, Hidden, Line, Tick, parse_number
 from nif.web.newsroom.stories import STORY_PATH, audit_story_action
 from nif.web.staff_actions import StaffAction, staff_action
@@ -97,34 +96,30 @@ class RevisionForm(SeenStoryForm):
         super().refuse(error)
 
 
-def _page(form: RevisionForm | None, story_id: int) -> str:
+@page_view(blueprint, Access.EDITOR, f"{STORY_PATH}/revise")
+def new(session: Session, story_id: int, form: RevisionForm | None = None) -> str:
     """The page with the form as it was sent, or with an empty one."""
-    with reading() as session:
-        story = get_story(session, story_id)
-        current = corrections.get_current_revision(session, story)
-        upcoming = freeze_revision(
-            session, story, by=current_user.id, now=utc_now(), before=current
-        )
-        changed_lines = compare_revisions(current, upcoming)
-        report = _find_reader_report(session, story_id)
-        form = form or RevisionForm(reported_by_reader=report is not None)
-        form.first_wrong_n.labels = {
-            str(n): f"Version {n}{', the first' if n == 1 else ''}" for n in range(1, current.n + 1)
-        }
-        return render_template(
-            "newsroom/revisions/new.html",
-            form=form,
-            story=story,
-            current=current,
-            changed_lines=changed_lines,
-            changed_characters=count_changed_characters(changed_lines),
-            protected_changes=list_protected_changes(current, upcoming),
-            confirmation=corrections.find_style_confirmation(
-                session, story, excluding=current_user.id
-            ),
-            may_confirm=corrections.may_confirm_style_edit(session, story, by=current_user.id),
-            report=report,
-        )
+    story = get_story(session, story_id)
+    current = corrections.get_current_revision(session, story)
+    upcoming = freeze_revision(session, story, by=current_user.id, now=utc_now(), before=current)
+    changed_lines = compare_revisions(current, upcoming)
+    report = _find_reader_report(session, story_id)
+    form = form or RevisionForm(reported_by_reader=report is not None)
+    form.first_wrong_n.labels = {
+        str(n): f"Version {n}{', the first' if n == 1 else ''}" for n in range(1, current.n + 1)
+    }
+    return render_template(
+        "newsroom/revisions/new.html",
+        form=form,
+        story=story,
+        current=current,
+        changed_lines=changed_lines,
+        changed_characters=count_changed_characters(changed_lines),
+        protected_changes=list_protected_changes(current, upcoming),
+        confirmation=corrections.find_style_confirmation(session, story, excluding=current_user.id),
+        may_confirm=corrections.may_confirm_style_edit(session, story, by=current_user.id),
+        report=report,
+    )
 
 
 def _find_reader_report(session: Session, story_id: int) -> ReaderReport | None:
@@ -136,14 +131,8 @@ def _find_reader_report(session: Session, story_id: int) -> ReaderReport | None:
     return report
 
 
-@blueprint.get(f"{STORY_PATH}/revise")
-@open_to(Access.EDITOR)
-def new(story_id: int) -> ResponseReturnValue:
-    return _page(None, story_id)
-
-
 @blueprint.post(f"{STORY_PATH}/revise")
-@staff_action(Access.EDITOR, RevisionForm, page=_page)
+@staff_action(Access.EDITOR, RevisionForm, page=new)
 def create(action: StaffAction, form: RevisionForm, story_id: int) -> ResponseReturnValue:
     story = get_story(action.session, story_id, lock=True)
     change = form.change(_find_reader_report(action.session, story_id))
@@ -161,7 +150,7 @@ def create(action: StaffAction, form: RevisionForm, story_id: int) -> ResponseRe
 def _confirmation_page(form: SeenStoryForm, story_id: int) -> str:
     page_form = RevisionForm()
     page_form.conflict = form.conflict or " ".join(form.problems.values())
-    return _page(page_form, story_id)
+    return new(story_id, page_form)
 
 
 @blueprint.post(f"{STORY_PATH}/confirm-style")

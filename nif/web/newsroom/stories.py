@@ -22,7 +22,7 @@ from nif.stories.models import Story, StoryState, text_fingerprint_of
 from nif.stories.pictures import get_pictures_of_stories
 from nif.stories.queries import published_status_of
 from nif.stories.review import UNAPPROVED_STATES
-from nif.web.access import Access, open_to
+from nif.web.access import Access, open_to, page_view
 from nif.web.current import reading, transaction
 from nif.web.filters import format_timestamp
 from nif.web.newsroom import labels
@@ -79,27 +79,25 @@ def audit_story_action(action: StaffAction, entry: str, story: Story, /, **detai
     action.audit(entry, "story", story.id, headline=story.headline, **detail)
 
 
-@blueprint.get("/")
-@open_to(Access.AUTHOR)
-def index() -> ResponseReturnValue:
+@page_view(blueprint, Access.AUTHOR, "/")
+def index(session: Session) -> str:
     state_name = request.args.get("state", "")
     states = [state for state in StoryState if state_name in ("", state.value)]
     mine, q = bool(request.args.get("mine")), request.args.get("q", "").strip()[:MAX_SEARCH_LENGTH]
     after = request.args.get("after")
     search: dict[str, Any] = {"author_id": current_user.id if mine else None, "words": q}
-    with reading() as session:
-        if state_name or mine or q or after:
-            only = states[0] if state_name and states else None
-            pages = {"found": search_stories(session, state=only, after=after, **search)}
-        else:
-            pages = {
-                state.value: search_stories(session, state=state, size=STORIES_PER_STATE)
-                for state in states
-            }
-        stories = [story for page in pages.values() for story in page.rows]
-        pictures = get_pictures_of_stories(session, stories)
-        facts = {story.id: _story_facts(story, pictures) for story in stories}
-        published_statuses = published_status_of(session, stories)
+    if state_name or mine or q or after:
+        only = states[0] if state_name and states else None
+        pages = {"found": search_stories(session, state=only, after=after, **search)}
+    else:
+        pages = {
+            state.value: search_stories(session, state=state, size=STORIES_PER_STATE)
+            for state in states
+        }
+    stories = [story for page in pages.values() for story in page.rows]
+    pictures = get_pictures_of_stories(session, stories)
+    facts = {story.id: _story_facts(story, pictures) for story in stories}
+    published_statuses = published_status_of(session, stories)
     filters = {"state": state_name if len(states) == 1 else "", "mine": "1" if mine else "", "q": q}
     return render_template(
         "newsroom/stories/index.html",
@@ -143,19 +141,17 @@ def create() -> ResponseReturnValue:
     return _redirect_saved(story.id)
 
 
-@blueprint.get(STORY_PATH)
-@open_to(Access.AUTHOR)
-def edit(story_id: int) -> ResponseReturnValue:
+@page_view(blueprint, Access.AUTHOR, STORY_PATH)
+def edit(session: Session, story_id: int) -> ResponseReturnValue:
     version = request.args.get("version", default=0, type=int)
-    with reading() as session:
-        story = get_story(session, story_id)
-        if not may_edit_story(story) or story.state is StoryState.SCHEDULED:
-            revision = publishing.freeze_revision(session, story, by=current_user.id, now=utc_now())
-            return render_template("newsroom/stories/read_only.html", story=story, body=revision)
-        form, restored = story_form_of(story), None
-        if version:
-            restored = autosave.get_autosave(session, story_id, version)
-            form = replace(read_story_form(restored.form), edits=story.edits)
+    story = get_story(session, story_id)
+    if not may_edit_story(story) or story.state is StoryState.SCHEDULED:
+        revision = publishing.freeze_revision(session, story, by=current_user.id, now=utc_now())
+        return render_template("newsroom/stories/read_only.html", story=story, body=revision)
+    form, restored = story_form_of(story), None
+    if version:
+        restored = autosave.get_autosave(session, story_id, version)
+        form = replace(read_story_form(restored.form), edits=story.edits)
     return _story_form_page(form, story_id=story_id, restored=restored)
 
 
@@ -177,12 +173,10 @@ def update(story_id: int) -> ResponseReturnValue:
     return _redirect_saved(story_id, is_public=story.state is StoryState.PUBLISHED)
 
 
-@blueprint.get(f"{STORY_PATH}/preview")
-@open_to(Access.AUTHOR)
-def preview(story_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        story = get_story(session, story_id)
-        revision = publishing.freeze_revision(session, story, by=current_user.id, now=utc_now())
+@page_view(blueprint, Access.AUTHOR, f"{STORY_PATH}/preview")
+def preview(session: Session, story_id: int) -> str:
+    story = get_story(session, story_id)
+    revision = publishing.freeze_revision(session, story, by=current_user.id, now=utc_now())
     return render_template("newsroom/stories/preview.html", story=story, body=revision)
 
 
@@ -235,31 +229,27 @@ def autosave_draft(story_id: int) -> ResponseReturnValue:
         return jsonify(_saved_state(story, problems))
 
 
-@blueprint.get(f"{STORY_PATH}/autosave")
-@open_to(Access.AUTHOR)
-def show_saved_state(story_id: int) -> ResponseReturnValue:
+@page_view(blueprint, Access.AUTHOR, f"{STORY_PATH}/autosave")
+def show_saved_state(session: Session, story_id: int) -> ResponseReturnValue:
     """The state of the draft, and who else is editing it."""
-    with reading() as session:
-        story = get_editable_story(session, story_id)
-        editors = autosave.list_active_editors(
-            session, story_id, excluding=current_user.id, now=utc_now()
-        )
-        return jsonify(
-            {
-                **_last_saved_state(session, story, ""),
-                "editors": [{"name": name, "at": format_timestamp(at)} for name, at in editors],
-                "now": format_timestamp(utc_now()),
-            }
-        )
+    story = get_editable_story(session, story_id)
+    editors = autosave.list_active_editors(
+        session, story_id, excluding=current_user.id, now=utc_now()
+    )
+    return jsonify(
+        {
+            **_last_saved_state(session, story, ""),
+            "editors": [{"name": name, "at": format_timestamp(at)} for name, at in editors],
+            "now": format_timestamp(utc_now()),
+        }
+    )
 
 
-@blueprint.get(f"{STORY_PATH}/versions")
-@open_to(Access.AUTHOR)
-def list_versions(story_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        story = get_editable_story(session, story_id)
-        rows = autosave.list_autosaves(session, story_id)
-        return render_template("newsroom/stories/versions.html", story=story, rows=rows)
+@page_view(blueprint, Access.AUTHOR, f"{STORY_PATH}/versions")
+def list_versions(session: Session, story_id: int) -> str:
+    story = get_editable_story(session, story_id)
+    rows = autosave.list_autosaves(session, story_id)
+    return render_template("newsroom/stories/versions.html", story=story, rows=rows)
 
 
 def _with_headline(form: StoryForm, headline: str) -> StoryForm:
@@ -296,7 +286,7 @@ def _last_saved_state(session: Session, story: Story, reason: str) -> dict[str, 
 
 @blueprint.post(f"{STORY_PATH}/merge")
 @open_to(Access.AUTHOR)
-def compare(story_id: int) -> ResponseReturnValue:
+def compare(story_id: int) -> str:
     """Show both texts side by side where they differ. Nothing is saved."""
     my_form = read_story_form(request.form)
     with reading() as session:

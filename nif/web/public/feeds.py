@@ -16,7 +16,8 @@ from email.utils import format_datetime
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, request
+from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import NotFound
@@ -24,7 +25,7 @@ from nif.stories import queries as stories
 from nif.stories.models import Revision, Story, StoryType, Tag
 from nif.subscriptions.lists import archived_lists, offered_lists
 from nif.typography import replace_invalid_xml, typeset
-from nif.web.current import links, reading, settings
+from nif.web.current import links, settings
 from nif.web.filters import format_timestamp
 from nif.web.public.page_cache import address_alone, cached_page, this_minute
 from nif.web.public.policies import POLICIES, TRAINING_CRAWLERS
@@ -221,31 +222,30 @@ blueprint = Blueprint("feeds", __name__)
 
 
 @cached_page(blueprint, "/feed.xml", mimetype=RSS, by=address_alone)
-def show_rss() -> str:
-    return write_rss(_make_feed(links().path("/feed.xml")))
+def show_rss(session: Session) -> str:
+    return write_rss(_make_feed(session, links().path("/feed.xml")))
 
 
 @cached_page(blueprint, "/feed.atom", mimetype=ATOM, by=address_alone)
-def show_atom() -> str:
-    return write_atom(_make_feed(links().path("/feed.atom")))
+def show_atom(session: Session) -> str:
+    return write_atom(_make_feed(session, links().path("/feed.atom")))
 
 
 @cached_page(blueprint, "/feed.json", mimetype=JSON_FEED, by=address_alone)
-def show_json() -> str:
-    return write_json_feed(_make_feed(links().path("/feed.json")))
+def show_json(session: Session) -> str:
+    return write_json_feed(_make_feed(session, links().path("/feed.json")))
 
 
 @cached_page(blueprint, "/tags/<slug>/feed.xml", mimetype=RSS, by=address_alone)
-def show_tag_rss(slug: str) -> str:
-    return write_rss(_make_feed(links().tag_feed(slug), slug))
+def show_tag_rss(session: Session, slug: str) -> str:
+    return write_rss(_make_feed(session, links().tag_feed(slug), slug))
 
 
-def _make_feed(address: str, tag_slug: str = "") -> Feed:
+def _make_feed(session: Session, address: str, tag_slug: str = "") -> Feed:
     """The newest stories, or those of a tag. Raises NotFound."""
-    with reading() as session:
-        tag = stories.get_tag(session, tag_slug) if tag_slug else None
-        found = stories.list_newest_stories(session, tag=tag, size=ITEMS_PER_FEED).rows
-        slugs = stories.first_slugs_of(session, found)
+    tag = stories.get_tag(session, tag_slug) if tag_slug else None
+    found = stories.list_newest_stories(session, tag=tag, size=ITEMS_PER_FEED).rows
+    slugs = stories.first_slugs_of(session, found)
     name = settings().site_name
     return Feed(
         title=f"{tag.name} | {name}" if tag else name,
@@ -305,12 +305,11 @@ FIXED_PAGES = ("/newsletters/", "/subscribe", "/policies/", "/transparency")
 
 
 @cached_page(blueprint, "/sitemap.xml", mimetype=XML, by=address_alone)
-def show_sitemap_index() -> str:
-    with reading() as session:
-        parts = {
-            "articles": stories.list_sitemap_parts(session, Story),
-            "topics": stories.list_sitemap_parts(session, Tag),
-        }
+def show_sitemap_index(session: Session) -> str:
+    parts = {
+        "articles": stories.list_sitemap_parts(session, Story),
+        "topics": stories.list_sitemap_parts(session, Tag),
+    }
     tree = Element("sitemapindex", SITEMAP_NAMESPACE)
     for name in ("news", "pages"):
         _add_address(tree, "sitemap", links().path(f"/sitemaps/{name}.xml"))
@@ -322,23 +321,20 @@ def show_sitemap_index() -> str:
 
 
 @cached_page(blueprint, f"/sitemaps/articles-<{PART}:part>.xml", mimetype=XML, by=address_alone)
-def show_story_sitemap(part: int) -> str:
-    with reading() as session:
-        found = stories.list_sitemap_entries(session, Story, part)
+def show_story_sitemap(session: Session, part: int) -> str:
+    found = stories.list_sitemap_entries(session, Story, part)
     return _write_sitemap((links().story(slug), changed_at) for slug, changed_at in found)
 
 
 @cached_page(blueprint, f"/sitemaps/topics-<{PART}:part>.xml", mimetype=XML, by=address_alone)
-def show_tag_sitemap(part: int) -> str:
-    with reading() as session:
-        found = stories.list_sitemap_entries(session, Tag, part)
+def show_tag_sitemap(session: Session, part: int) -> str:
+    found = stories.list_sitemap_entries(session, Tag, part)
     return _write_sitemap((links().tag(slug), changed_at) for slug, changed_at in found)
 
 
 @cached_page(blueprint, "/sitemaps/pages.xml", mimetype=XML, by=address_alone)
-def show_page_sitemap() -> str:
-    with reading() as session:
-        lists = [*offered_lists(session), *archived_lists(session)]
+def show_page_sitemap(session: Session) -> str:
+    lists = [*offered_lists(session), *archived_lists(session)]
     addresses = [links().home(), *(links().path(path) for path in FIXED_PAGES)]
     addresses += [links().path(f"/newsletters/{listed.slug}/") for listed in lists]
     addresses += [links().policy(slug) for slug in POLICIES]
@@ -346,10 +342,9 @@ def show_page_sitemap() -> str:
 
 
 @cached_page(blueprint, "/sitemaps/news.xml", mimetype=XML, by=this_minute)
-def show_news_sitemap() -> str:
+def show_news_sitemap(session: Session) -> str:
     """Cached for a minute only: stories age out of it."""
-    with reading() as session:
-        found = stories.list_news_entries(session, since=this_minute() - NEWS_WINDOW)
+    found = stories.list_news_entries(session, since=this_minute() - NEWS_WINDOW)
     tree = Element("urlset", SITEMAP_NAMESPACE | NEWS_NAMESPACE)
     for slug, headline, published_at in found:
         item = add_element(_add_address(tree, "url", links().story(slug)), "news:news")
@@ -383,26 +378,10 @@ def _add_address(
 
 # Files at fixed addresses.
 
-PLAIN_TEXT = "text/plain"
+FILES = ("/robots.txt", "/ads.txt", "/trust.txt", "/.well-known/trust.txt")
+SECURITY_TXT = "/.well-known/security.txt"
 SECURITY_TXT_VALID_FOR = timedelta(days=180)
 """RFC 9116 recommends less than a year."""
-
-
-@cached_page(blueprint, "/robots.txt", mimetype=PLAIN_TEXT, by=address_alone)
-def robots() -> str:
-    return render_template("public/feeds/robots.txt", links=links(), training=TRAINING_CRAWLERS)
-
-
-@cached_page(
-    blueprint, "/trust.txt", "/.well-known/trust.txt", mimetype=PLAIN_TEXT, by=address_alone
-)
-def trust() -> str:
-    return render_template("public/feeds/trust.txt", links=links())
-
-
-@cached_page(blueprint, "/ads.txt", mimetype=PLAIN_TEXT, by=address_alone)
-def ads() -> str:
-    return render_template("public/feeds/ads.txt", links=links())
 
 
 def _expiry() -> str:
@@ -411,6 +390,11 @@ def _expiry() -> str:
     return format_timestamp(today + SECURITY_TXT_VALID_FOR)
 
 
-@cached_page(blueprint, "/.well-known/security.txt", mimetype=PLAIN_TEXT, by=_expiry)
-def security() -> str:
-    return render_template("public/feeds/security.txt", links=links(), expires=_expiry())
+@cached_page(blueprint, *FILES, SECURITY_TXT, mimetype="text/plain", by=_expiry)
+def show_file(_session: Session) -> str:
+    return render_template(
+        f"public/feeds/{request.path.rpartition('/')[2]}",
+        links=links(),
+        training=TRAINING_CRAWLERS,
+        expires=_expiry(),
+    )

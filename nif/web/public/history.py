@@ -5,15 +5,15 @@ from email.utils import format_datetime
 from xml.etree.ElementTree import Element
 
 from flask import Blueprint, render_template, request
-from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from nif.sends.correction_sends import count_correction_reach
 from nif.stories import history
 from nif.stories.diff import compare_revisions
 from nif.stories.queries import get_published_revision
 from nif.typography import typeset
-from nif.web.access import Access, open_to
-from nif.web.current import links, reading, settings
+from nif.web.access import Access, page_view
+from nif.web.current import links, settings
 from nif.web.filters import format_timestamp
 from nif.web.public.feeds import RSS, add_element, write_document
 from nif.web.public.page_cache import address_alone, cached_page
@@ -24,20 +24,18 @@ REVISION_NUMBER = f"int(min=1, max={2**31 - 1})"
 
 
 @cached_page(blueprint, "/articles/<slug>/history")
-def index(slug: str) -> str:
-    with reading() as session:
-        story = get_published_revision(session, slug)
-        page = history.list_history(session, story.story_id, after=request.args.get("after"))
+def index(session: Session, slug: str) -> str:
+    story = get_published_revision(session, slug)
+    page = history.list_history(session, story.story_id, after=request.args.get("after"))
     return render_template(
         "public/history/index.html", story=story, page=page, address=links().story(slug)
     )
 
 
 @cached_page(blueprint, "/articles/<slug>/history.json", mimetype="application/json")
-def index_json(slug: str) -> str:
-    with reading() as session:
-        story = get_published_revision(session, slug)
-        page = history.list_history(session, story.story_id, after=request.args.get("after"))
+def index_json(session: Session, slug: str) -> str:
+    story = get_published_revision(session, slug)
+    page = history.list_history(session, story.story_id, after=request.args.get("after"))
     versions = [
         {
             "version": entry.n,
@@ -56,20 +54,18 @@ def index_json(slug: str) -> str:
 
 
 @cached_page(blueprint, f"/articles/<slug>/history/<{REVISION_NUMBER}:n>")
-def show(slug: str, n: int) -> str:
-    with reading() as session:
-        current = get_published_revision(session, slug)
-        revision = history.get_story_revision(session, current, n)
+def show(session: Session, slug: str, n: int) -> str:
+    current = get_published_revision(session, slug)
+    revision = history.get_story_revision(session, current, n)
     return render_template(
         "public/history/show.html", story=revision, current=current, address=links().story(slug)
     )
 
 
 @cached_page(blueprint, f"/articles/<slug>/diff/<{REVISION_NUMBER}:a>..<{REVISION_NUMBER}:b>")
-def diff(slug: str, a: int, b: int) -> str:
-    with reading() as session:
-        current = get_published_revision(session, slug)
-        before, after = (history.get_story_revision(session, current, n) for n in (a, b))
+def diff(session: Session, slug: str, a: int, b: int) -> str:
+    current = get_published_revision(session, slug)
+    before, after = (history.get_story_revision(session, current, n) for n in (a, b))
     return render_template(
         "public/history/diff.html",
         current=current,
@@ -80,20 +76,17 @@ def diff(slug: str, a: int, b: int) -> str:
     )
 
 
-@blueprint.get("/corrections")
-@open_to(Access.PUBLIC)
-def list_corrections() -> ResponseReturnValue:
+@page_view(blueprint, Access.PUBLIC, "/corrections")
+def list_corrections(session: Session) -> str:
     # Not cached: the number of subscribers reached grows while an edition goes out.
-    with reading() as session:
-        page = history.list_newest_notes(session, after=request.args.get("after"))
-        counts = count_correction_reach(session, [entry.note.id for entry in page.rows])
+    page = history.list_newest_notes(session, after=request.args.get("after"))
+    counts = count_correction_reach(session, [entry.note.id for entry in page.rows])
     return render_template("public/history/corrections.html", page=page, reached=counts)
 
 
 @cached_page(blueprint, "/corrections.xml", mimetype=RSS, by=address_alone)
-def show_corrections_feed() -> str:
-    with reading() as session:
-        found = history.list_newest_notes(session).rows
+def show_corrections_feed(session: Session) -> str:
+    found = history.list_newest_notes(session).rows
     rss = Element("rss", {"version": "2.0"})
     channel = add_element(rss, "channel")
     add_element(channel, "title", f"{settings().site_name}: corrections")

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from nif.database import Database
 from nif.ledger import queries
@@ -13,8 +14,8 @@ from nif.ledger.models import LedgerEntryKind
 from nif.ledger.payloads import format_ledger_time
 from nif.ledger.signatures import as_jwk
 from nif.stories.publishing import map_slugs_by_ledger_id
-from nif.web.access import Access, open_to
-from nif.web.current import links, reading, services
+from nif.web.access import Access, open_to, page_view
+from nif.web.current import links, services
 
 blueprint = Blueprint("ledger", __name__)
 
@@ -22,21 +23,19 @@ MAX_SEQ = 2**63 - 1
 ENTRIES_PER_PAGE = 50
 
 
-@blueprint.get("/transparency/ledger")
-@open_to(Access.PUBLIC)
-def index() -> ResponseReturnValue:
+@page_view(blueprint, Access.PUBLIC, "/transparency/ledger")
+def index(session: Session) -> str:
     after = request.args.get("after")
-    with reading() as session:
-        page = queries.list_newest_entries(session, after=after, size=ENTRIES_PER_PAGE)
-        slugs = map_slugs_by_ledger_id(session, {each.story for each in page.rows if each.story})
-        return render_template(
-            "public/ledger/index.html",
-            end=queries.find_chain_end(session),
-            checkpoint=queries.find_newest_checkpoint(session),
-            entries=[(entry, describe_entry(entry, slugs)) for entry in page.rows],
-            page=page,
-            is_later=bool(after),
-        )
+    page = queries.list_newest_entries(session, after=after, size=ENTRIES_PER_PAGE)
+    slugs = map_slugs_by_ledger_id(session, {each.story for each in page.rows if each.story})
+    return render_template(
+        "public/ledger/index.html",
+        end=queries.find_chain_end(session),
+        checkpoint=queries.find_newest_checkpoint(session),
+        entries=[(entry, describe_entry(entry, slugs)) for entry in page.rows],
+        page=page,
+        is_later=bool(after),
+    )
 
 
 @blueprint.get("/transparency/ledger.jsonl")
@@ -46,11 +45,9 @@ def download() -> ResponseReturnValue:
     return Response(_stream_lines(services().database, after), mimetype="application/jsonl")
 
 
-@blueprint.get("/.well-known/nif-transparency-key.json")
-@open_to(Access.PUBLIC)
-def show_keys() -> ResponseReturnValue:
-    with reading() as session:
-        known = queries.list_ledger_keys(session)
+@page_view(blueprint, Access.PUBLIC, "/.well-known/nif-transparency-key.json")
+def show_keys(session: Session) -> ResponseReturnValue:
+    known = queries.list_ledger_keys(session)
     response = jsonify(
         keys=[
             {**as_jwk(key.key_id, key.public_key), "since": format_ledger_time(key.since)}

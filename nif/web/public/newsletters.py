@@ -4,7 +4,6 @@ from datetime import date
 from typing import Any
 
 from flask import Blueprint, render_template
-from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
@@ -23,19 +22,16 @@ from nif.sends.correction_sends import count_correction_reach
 from nif.stories.queries import tag_names_of
 from nif.subscriptions.lists import archived_lists, find_default_list, get_list, offered_lists
 from nif.subscriptions.models import MailingList
-from nif.web.access import Access, open_to
-from nif.web.current import reading
+from nif.web.access import Access, page_view
 from nif.web.public.page_cache import make_form_ticket
 
 blueprint = Blueprint("newsletters", __name__, url_prefix="/newsletters")
 
 
-@blueprint.get("/")
-@open_to(Access.PUBLIC)
-def index() -> ResponseReturnValue:
-    with reading() as session:
-        lists, ended = offered_lists(session), archived_lists(session)
-        topics = tag_names_of(session, sorted({tag for listed in lists for tag in listed.tags}))
+@page_view(blueprint, Access.PUBLIC, "/")
+def index(session: Session) -> str:
+    lists, ended = offered_lists(session), archived_lists(session)
+    topics = tag_names_of(session, sorted({tag for listed in lists for tag in listed.tags}))
     return render_template(
         "public/newsletters/index.html",
         lists=[(listed, next_slot_of_list(listed, now=utc_now())) for listed in lists],
@@ -44,14 +40,12 @@ def index() -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/<list_slug>/")
-@open_to(Access.PUBLIC)
-def show(list_slug: str) -> ResponseReturnValue:
-    with reading() as session:
-        mailing_list = get_list(session, list_slug)
-        editions = list_sent_editions(session, mailing_list)
-        topics = tag_names_of(session, mailing_list.tags)
-        offer = _offer_of(session, mailing_list)
+@page_view(blueprint, Access.PUBLIC, "/<list_slug>/")
+def show(session: Session, list_slug: str) -> str:
+    mailing_list = get_list(session, list_slug)
+    editions = list_sent_editions(session, mailing_list)
+    topics = tag_names_of(session, mailing_list.tags)
+    offer = _offer_of(session, mailing_list)
     return render_template(
         "public/newsletters/show.html",
         next_slot=next_slot_of_list(mailing_list, now=utc_now()),
@@ -61,17 +55,15 @@ def show(list_slug: str) -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/<list_slug>/<day>")
-@open_to(Access.PUBLIC)
-def show_edition(list_slug: str, day: str) -> ResponseReturnValue:
-    with reading() as session:
-        mailing_list = get_list(session, list_slug)
-        found = get_sent_digest(session, mailing_list, _read_day(day))
-        corrections = list_carried_notes(session, found)
-        stories = [item.revision for item in found.items]
-        since = list_notes_since_edition(session, found)
-        removed = find_removed_story_ids(session, found)
-        offer = _offer_of(session, mailing_list)
+@page_view(blueprint, Access.PUBLIC, "/<list_slug>/<day>")
+def show_edition(session: Session, list_slug: str, day: str) -> str:
+    mailing_list = get_list(session, list_slug)
+    found = get_sent_digest(session, mailing_list, _read_day(day))
+    corrections = list_carried_notes(session, found)
+    stories = [item.revision for item in found.items]
+    since = list_notes_since_edition(session, found)
+    removed = find_removed_story_ids(session, found)
+    offer = _offer_of(session, mailing_list)
     return render_template(
         "public/newsletters/edition.html",
         edition=found,
@@ -83,15 +75,13 @@ def show_edition(list_slug: str, day: str) -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/<list_slug>/<day>/correction-<id:note_id>")
-@open_to(Access.PUBLIC)
-def show_correction(list_slug: str, day: str, note_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        mailing_list = get_list(session, list_slug)
-        edition, correction = get_sent_correction(session, mailing_list, _read_day(day), note_id)
-        wrong = find_corrected_digest(session, edition, correction.note)
-        counts = count_correction_reach(session, [note_id])
-        offer = _offer_of(session, mailing_list)
+@page_view(blueprint, Access.PUBLIC, "/<list_slug>/<day>/correction-<id:note_id>")
+def show_correction(session: Session, list_slug: str, day: str, note_id: int) -> str:
+    mailing_list = get_list(session, list_slug)
+    edition, correction = get_sent_correction(session, mailing_list, _read_day(day), note_id)
+    wrong = find_corrected_digest(session, edition, correction.note)
+    counts = count_correction_reach(session, [note_id])
+    offer = _offer_of(session, mailing_list)
     return render_template(
         "public/newsletters/correction.html",
         edition=edition,

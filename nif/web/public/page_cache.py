@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial, wraps
+from functools import wraps
 from threading import Lock
 from time import time
 from typing import Any
@@ -21,7 +21,7 @@ from nif.clock import utc_now
 from nif.stories.publishing import PAGE_VERSION
 from nif.tokens import TokenPurpose
 from nif.web.access import Access, open_to
-from nif.web.current import services, tokens
+from nif.web.current import reading, services, tokens
 
 MAX_CACHED_PAGES = 1000
 FORM_TICKET_PLACEHOLDER = "form-ticket-goes-here"
@@ -78,7 +78,7 @@ def cached_page(
     mimetype: str = "text/html",
     by: Callable[[], object] = after_cursor,
 ) -> Callable[[Callable[..., str]], Callable[..., Response]]:
-    """Make a view that renders a page the view of these addresses, open to everyone.
+    """Make a function that renders a page the view of these addresses, open to everyone.
 
     It answers from the cache, or with 304 where the reader has the page. `by` tells apart pages
     that share an address. Other parameters do not make a different page.
@@ -88,7 +88,11 @@ def cached_page(
         @open_to(Access.PUBLIC)
         @wraps(render)
         def answer(**arguments: Any) -> Response:
-            return _answer(partial(render, **arguments), f"{request.path}?{by()}", mimetype)
+            def render_page() -> str:
+                with reading() as session:
+                    return render(session, **arguments)
+
+            return _answer(render_page, f"{request.path}?{by()}", mimetype)
 
         for address in addresses:
             blueprint.get(address)(answer)

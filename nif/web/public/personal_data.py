@@ -4,24 +4,23 @@ import json
 
 from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.privacy import consent_receipts, erasure, export
 from nif.privacy.data_map import person_of_subscriber
 from nif.subscriptions.preferences import get_subscriber_by_token
-from nif.web.access import Access, open_to
-from nif.web.current import reading, services, tokens, transaction
+from nif.web.access import Access, open_to, page_view
+from nif.web.current import services, tokens, transaction
 from nif.web.files import download_response
 
 blueprint = Blueprint("personal_data", __name__, url_prefix="/preferences/<token>")
 
 
-@blueprint.get("/data")
-@open_to(Access.TOKEN)
-def show(token: str) -> ResponseReturnValue:
-    with reading() as session:
-        subscriber = get_subscriber_by_token(session, token, tokens())
-        sections = export.export_sections(session, person_of_subscriber(subscriber))
+@page_view(blueprint, Access.TOKEN, "/data")
+def show(session: Session, token: str) -> str:
+    subscriber = get_subscriber_by_token(session, token, tokens())
+    sections = export.export_sections(session, person_of_subscriber(subscriber))
     return render_template(
         "public/personal_data/show.html",
         token=token,
@@ -32,21 +31,17 @@ def show(token: str) -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/data.json")
-@open_to(Access.TOKEN)
-def download(token: str) -> ResponseReturnValue:
-    with reading() as session:
-        subscriber = get_subscriber_by_token(session, token, tokens())
-        data = export.export_person(session, person_of_subscriber(subscriber), now=utc_now())
+@page_view(blueprint, Access.TOKEN, "/data.json")
+def download(session: Session, token: str) -> ResponseReturnValue:
+    subscriber = get_subscriber_by_token(session, token, tokens())
+    data = export.export_person(session, person_of_subscriber(subscriber), now=utc_now())
     return download_response(json.dumps(data, indent=2), "personal-data.json")
 
 
-@blueprint.get("/receipts")
-@open_to(Access.TOKEN)
-def show_receipts(token: str) -> ResponseReturnValue:
-    with reading() as session:
-        subscriber = get_subscriber_by_token(session, token, tokens())
-        receipts = consent_receipts.list_consent_receipts(session, subscriber.id)
+@page_view(blueprint, Access.TOKEN, "/receipts")
+def show_receipts(session: Session, token: str) -> str:
+    subscriber = get_subscriber_by_token(session, token, tokens())
+    receipts = consent_receipts.list_consent_receipts(session, subscriber.id)
     return render_template(
         "public/personal_data/receipts.html",
         token=token,
@@ -55,26 +50,22 @@ def show_receipts(token: str) -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/receipts.json")
-@open_to(Access.TOKEN)
-def download_receipts(token: str) -> ResponseReturnValue:
-    with reading() as session:
-        subscriber = get_subscriber_by_token(session, token, tokens())
-        data = export.export_receipts(session, person_of_subscriber(subscriber), now=utc_now())
+@page_view(blueprint, Access.TOKEN, "/receipts.json")
+def download_receipts(session: Session, token: str) -> ResponseReturnValue:
+    subscriber = get_subscriber_by_token(session, token, tokens())
+    data = export.export_receipts(session, person_of_subscriber(subscriber), now=utc_now())
     return download_response(json.dumps(data, indent=2), "receipts.json")
 
 
-@blueprint.get("/erasure")
-@open_to(Access.TOKEN)
-def confirm_delete(token: str) -> ResponseReturnValue:
-    with reading() as session:
-        address = get_subscriber_by_token(session, token, tokens()).address
+@page_view(blueprint, Access.TOKEN, "/erasure")
+def confirm_delete(session: Session, token: str) -> str:
+    address = get_subscriber_by_token(session, token, tokens()).address
     return render_template("public/personal_data/confirm_delete.html", token=token, address=address)
 
 
 @blueprint.post("/erasure")
 @open_to(Access.TOKEN)
-def delete(token: str) -> ResponseReturnValue:
+def delete(token: str) -> str:
     with transaction() as session:
         subscriber = get_subscriber_by_token(session, token, tokens())
         person = person_of_subscriber(subscriber)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from flask import Blueprint, current_app, render_template, request
 from markupsafe import Markup
+from sqlalchemy.orm import Session
 
 from nif.errors import NotFound
 from nif.ledger.policies import PolicyVersion
@@ -87,18 +88,18 @@ def _asked_version() -> str:
 
 
 @cached_page(blueprint, "/policies/", by=address_alone)
-def index() -> str:
+def index(_session: Session) -> str:
     newest = {slug: versions[0] for slug, versions in POLICIES.items()}
     return render_template("public/policies/index.html", policies=newest, links=links())
 
 
 @cached_page(blueprint, "/manifesto", by=_asked_version)
-def show_manifesto() -> str:
+def show_manifesto(_session: Session) -> str:
     return _render_policy(MANIFESTO)
 
 
 @cached_page(blueprint, "/policies/<slug>", by=_asked_version)
-def show(slug: str) -> str:
+def show(_session: Session, slug: str) -> str:
     if slug == MANIFESTO:
         raise NotFound("The manifesto stands at /manifesto.")
     return _render_policy(slug)

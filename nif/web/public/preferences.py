@@ -21,8 +21,8 @@ from nif.subscriptions.models import Subscriber
 from nif.subscriptions.preferences import get_subscriber_by_token, list_subscription_choices
 from nif.subscriptions.tag_choices import chosen_tags_of
 from nif.subscriptions.unsubscribe import ALL_LISTS, list_unsubscribe_headers, unsubscribe_token
-from nif.web.access import Access, open_to
-from nif.web.current import consent_context, links, reading, services, settings, tokens, transaction
+from nif.web.access import Access, open_to, page_view
+from nif.web.current import consent_context, links, services, settings, tokens, transaction
 from nif.web.forms import EmailLine, Form, Line, Several, Tick
 from nif.web.public.signup_guard import GuardedForm
 
@@ -132,12 +132,6 @@ def _link_page(form: GuardedForm) -> str:
     return render_template("public/preferences/request_link.html", form=form)
 
 
-@blueprint.get("/preferences/<token>")
-@open_to(Access.TOKEN)
-def edit(token: str) -> ResponseReturnValue:
-    return _preferences_page(token, PauseForm(), saved=request.args.get("saved", ""))
-
-
 @blueprint.post("/preferences/<token>")
 @open_to(Access.TOKEN)
 def update(token: str) -> ResponseReturnValue:
@@ -179,16 +173,15 @@ def pause(token: str) -> ResponseReturnValue:
                 preferences.pause_mail(session, subscriber, form.pause_end(now), where, now=now)
     except Invalid as error:
         form.refuse(error)
-        return _preferences_page(token, form), 422
+        return edit(token, form), 422
     return redirect(url_for(".edit", token=token, saved="pause"), 303)
 
 
-def _preferences_page(token: str, form: PauseForm, *, saved: str = "") -> str:
-    """Raises NotFound for an invalid token."""
-    with reading() as session:
-        subscriber = get_subscriber_by_token(session, token, tokens())
-        choices = list_subscription_choices(session, subscriber)
-        offers = tag_offers_of(session, subscriber)
+@page_view(blueprint, Access.TOKEN, "/preferences/<token>")
+def edit(session: Session, token: str, form: PauseForm | None = None) -> str:
+    subscriber = get_subscriber_by_token(session, token, tokens())
+    choices = list_subscription_choices(session, subscriber)
+    offers = tag_offers_of(session, subscriber)
     single_lists, families = preferences.group_by_family(choices)
     return render_template(
         "public/preferences/edit.html",
@@ -201,15 +194,9 @@ def _preferences_page(token: str, form: PauseForm, *, saved: str = "") -> str:
         paused=preferences.is_paused(subscriber, now=utc_now()),
         weeks=preferences.PAUSE_WEEKS,
         wording_shown=wording_of_preferences(settings().site_name),
-        saved=saved,
-        form=form,
+        saved=request.args.get("saved", ""),
+        form=form or PauseForm(),
     )
-
-
-@blueprint.get("/preferences/<token>/address")
-@open_to(Access.TOKEN)
-def edit_address(token: str) -> ResponseReturnValue:
-    return _address_page(token, AddressChangeForm(), is_asked="asked" in request.args)
 
 
 @blueprint.post("/preferences/<token>/address")
@@ -223,22 +210,21 @@ def request_address_change(token: str) -> ResponseReturnValue:
             address_change.cancel_address_change(session, subscriber)
         return redirect(url_for(".edit", token=token, saved="stay"), 303)
     if not form.validate():
-        return _address_page(token, form), 422
+        return edit_address(token, form), 422
     with transaction() as session:
         _mail_both_addresses(session, get_subscriber_by_token(session, token, tokens()), form)
     services().queue.wake("send_transactional_emails")
     return redirect(url_for(".edit_address", token=token, asked=1), 303)
 
 
-def _address_page(token: str, form: AddressChangeForm, *, is_asked: bool = False) -> str:
-    with reading() as session:
-        address = get_subscriber_by_token(session, token, tokens()).address
+@page_view(blueprint, Access.TOKEN, "/preferences/<token>/address")
+def edit_address(session: Session, token: str, form: AddressChangeForm | None = None) -> str:
     return render_template(
         "public/preferences/edit_address.html",
         token=token,
-        address=address,
-        form=form,
-        is_asked=is_asked,
+        address=get_subscriber_by_token(session, token, tokens()).address,
+        form=form or AddressChangeForm(),
+        is_asked="asked" in request.args,
     )
 
 
@@ -264,11 +250,9 @@ def _mail_both_addresses(session: Session, subscriber: Subscriber, form: Address
         queue_transactional_email(session, subscriber.address, notice, now=now)
 
 
-@blueprint.get("/new-address/<token>")
-@open_to(Access.TOKEN)
-def confirm_address(token: str) -> ResponseReturnValue:
-    with reading() as session:
-        change = address_change.get_address_change(session, token, tokens(), now=utc_now())
+@page_view(blueprint, Access.TOKEN, "/new-address/<token>")
+def confirm_address(session: Session, token: str) -> str:
+    change = address_change.get_address_change(session, token, tokens(), now=utc_now())
     return render_template("public/preferences/confirm_address.html", address=change.address)
 
 

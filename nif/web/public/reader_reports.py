@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import Invalid
@@ -11,8 +12,8 @@ from nif.limits import allow_attempt, network_of
 from nif.stories import reader_reports
 from nif.stories.queries import get_published_revision
 from nif.stories.reader_reports import ReportKind
-from nif.web.access import Access, open_to
-from nif.web.current import reading, transaction
+from nif.web.access import Access, open_to, page_view
+from nif.web.current import transaction
 from nif.web.forms import Choice, EmailLine, Lines, required
 from nif.web.public.page_cache import make_form_ticket
 from nif.web.public.signup_guard import TOO_QUICK, TicketForm
@@ -44,10 +45,11 @@ class ReaderReportForm(TicketForm):
         return self.email.address.written if self.email.data.strip() else None
 
 
-@blueprint.get("")
-@open_to(Access.PUBLIC)
-def new(slug: str) -> ResponseReturnValue:
-    return _form_page(slug, ReaderReportForm())
+@page_view(blueprint, Access.PUBLIC, "")
+def new(session: Session, slug: str, form: ReaderReportForm | None = None) -> str:
+    form, story = form or ReaderReportForm(), get_published_revision(session, slug)
+    form.ticket.data = make_form_ticket()
+    return render_template("public/reader_reports/new.html", story=story, form=form)
 
 
 @blueprint.post("")
@@ -60,7 +62,7 @@ def create(slug: str) -> ResponseReturnValue:
     if form.validate() and (form.ticket_problem or form.is_too_quick):
         form.refuse(Invalid({"ticket": form.ticket_problem or TOO_QUICK}))
     if form.problems:
-        return _form_page(slug, form), 422
+        return new(slug, form), 422
     with transaction() as session:
         now, network = utc_now(), network_of(request.remote_addr or "")
         revision = get_published_revision(session, slug)
@@ -73,20 +75,11 @@ def create(slug: str) -> ResponseReturnValue:
             )
     if not is_allowed:
         form.refuse(Invalid({"text": TOO_MANY_REPORTS}))
-        return _form_page(slug, form), 429
+        return new(slug, form), 429
     return redirect(url_for(".thanks", slug=slug), 303)
 
 
-@blueprint.get("/thanks")
-@open_to(Access.PUBLIC)
-def thanks(slug: str) -> ResponseReturnValue:
-    with reading() as session:
-        story = get_published_revision(session, slug)
+@page_view(blueprint, Access.PUBLIC, "/thanks")
+def thanks(session: Session, slug: str) -> str:
+    story = get_published_revision(session, slug)
     return render_template("public/reader_reports/thanks.html", story=story)
-
-
-def _form_page(slug: str, form: ReaderReportForm) -> str:
-    with reading() as session:
-        story = get_published_revision(session, slug)
-    form.ticket.data = make_form_ticket()
-    return render_template("public/reader_reports/new.html", story=story, form=form)

@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, jsonify, render_template
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.register.disclosure_decisions import count_waivers
@@ -16,26 +17,24 @@ from nif.register.relationships import (
     list_public_relationships,
 )
 from nif.stories.models import Story, StoryState
-from nif.web.access import Access, open_to
-from nif.web.current import reading, settings
+from nif.web.access import Access, page_view
+from nif.web.current import settings
 
 blueprint = Blueprint("relationships", __name__)
 
 
-@blueprint.get("/relationships")
-@open_to(Access.PUBLIC)
-def index() -> ResponseReturnValue:
+@page_view(blueprint, Access.PUBLIC, "/relationships")
+def index(session: Session) -> str:
     return render_template(
         "public/relationships/index.html",
-        register=_read_register(),
+        register=_read_register(session),
         relationship_types=RELATIONSHIP_TYPES,
     )
 
 
-@blueprint.get("/relationships.json")
-@open_to(Access.PUBLIC)
-def index_json() -> ResponseReturnValue:
-    register = _read_register()
+@page_view(blueprint, Access.PUBLIC, "/relationships.json")
+def index_json(session: Session) -> ResponseReturnValue:
+    register = _read_register(session)
     return jsonify(
         day=register["day"].isoformat(),
         relationships=[_side_as_data(name, side) for name, side in register["sides"]],
@@ -47,18 +46,17 @@ def index_json() -> ResponseReturnValue:
     )
 
 
-def _read_register() -> dict[str, Any]:
+def _read_register(session: Session) -> dict[str, Any]:
     """Today's public register: relationships by our side, how many are withheld, waivers."""
     today = utc_now().date()
     published = select(Story.id).where(Story.state == StoryState.PUBLISHED)
-    with reading() as session:
-        sides = list_public_relationships(session, on=today)
-        return {
-            "day": today,
-            "sides": [(_side_name(side), side) for side in sides],
-            "withheld": count_relationships(session, RelationshipVisibility.MATCH_ONLY, on=today),
-            "waivers": count_waivers(session, stories=published),
-        }
+    sides = list_public_relationships(session, on=today)
+    return {
+        "day": today,
+        "sides": [(_side_name(side), side) for side in sides],
+        "withheld": count_relationships(session, RelationshipVisibility.MATCH_ONLY, on=today),
+        "waivers": count_waivers(session, stories=published),
+    }
 
 
 def _side_name(side: OurSideRelationships) -> str:

@@ -21,7 +21,7 @@ from nif.subscriptions.consent import wording_of_subscription
 from nif.subscriptions.double_opt_in import list_other_requests
 from nif.subscriptions.lists import find_default_list, get_list, offered_lists
 from nif.subscriptions.models import MailingList
-from nif.web.access import Access, open_to
+from nif.web.access import Access, open_to, page_view
 from nif.web.current import consent_context, reading, settings, tokens, transaction
 from nif.web.forms import Form, Hidden, Tick
 from nif.web.public.signup_guard import GuardedForm, find_other_site, is_embed_key_of
@@ -184,20 +184,18 @@ def _find_list(session: Session, slug: str) -> MailingList | None:
 
 @blueprint.get("/subscribe/check-your-inbox")
 @open_to(Access.PUBLIC)
-def check_your_inbox() -> ResponseReturnValue:
+def check_your_inbox() -> str:
     is_link = "link" in request.args
     return render_template("public/subscribe/check_your_inbox.html", is_link=is_link)
 
 
-@blueprint.get("/confirm/<token>")
-@open_to(Access.TOKEN)
-def confirm(token: str) -> ResponseReturnValue:
-    with reading() as session:
-        now = utc_now()
-        subscription = double_opt_in.get_subscription_to_confirm(session, token, tokens(), now=now)
-        mailing_list = subscription.mailing_list
-        requests = list_other_requests(session, subscription, now=now)
-        others = [other.mailing_list for other in requests]
+@page_view(blueprint, Access.TOKEN, "/confirm/<token>")
+def confirm(session: Session, token: str) -> ResponseReturnValue:
+    now = utc_now()
+    subscription = double_opt_in.get_subscription_to_confirm(session, token, tokens(), now=now)
+    mailing_list = subscription.mailing_list
+    requests = list_other_requests(session, subscription, now=now)
+    others = [other.mailing_list for other in requests]
     if mailing_list.archived_at is not None:
         return _archived_list_page(mailing_list)
     return render_template(
@@ -225,11 +223,9 @@ def update(token: str) -> ResponseReturnValue:
     return redirect(url_for(".welcome", list_slug=mailing_list.slug), 303)
 
 
-@blueprint.get("/subscribe/<list_slug>/welcome")
-@open_to(Access.PUBLIC)
-def welcome(list_slug: str) -> ResponseReturnValue:
-    with reading() as session:
-        mailing_list = get_list(session, list_slug)
+@page_view(blueprint, Access.PUBLIC, "/subscribe/<list_slug>/welcome")
+def welcome(session: Session, list_slug: str) -> ResponseReturnValue:
+    mailing_list = get_list(session, list_slug)
     if mailing_list.archived_at is not None:
         return _archived_list_page(mailing_list)
     return render_template(

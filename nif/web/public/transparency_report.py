@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, render_template
+from sqlalchemy.orm import Session
 
 from nif.register.relationship_types import RELATIONSHIP_TYPES
 from nif.stories.declarations import StoryAiUse, StoryOrigin
@@ -16,7 +17,7 @@ from nif.stories.transparency_report import (
     TransparencyReport,
     build_transparency_report,
 )
-from nif.web.current import links, reading, settings
+from nif.web.current import links, settings
 from nif.web.filters import format_timestamp
 from nif.web.public.page_cache import cached_page, this_minute
 from nif.web.public.policies import POLICIES
@@ -67,8 +68,8 @@ CHECK_DESCRIPTIONS = {
 
 
 @cached_page(blueprint, "/transparency", by=this_minute)
-def show() -> str:
-    found = _read_report()
+def show(session: Session) -> str:
+    found = _read_report(session)
     return render_template(
         "public/transparency_report/show.html",
         report=found,
@@ -84,9 +85,8 @@ def show() -> str:
     )
 
 
-def _read_report() -> TransparencyReport:
-    with reading() as session:
-        return build_transparency_report(session, on=this_minute().date())
+def _read_report(session: Session) -> TransparencyReport:
+    return build_transparency_report(session, on=this_minute().date())
 
 
 def _named_counts(names: Any, counts: Any) -> list[tuple[str, int]]:
@@ -109,8 +109,8 @@ def duration_in_words(span: timedelta) -> str:
 
 
 @cached_page(blueprint, "/transparency.json", mimetype="application/json", by=this_minute)
-def show_json() -> str:
-    counts, site, minute = _read_report(), settings(), this_minute()
+def show_json(session: Session) -> str:
+    counts, site, minute = _read_report(session), settings(), this_minute()
     report = {
         "spec": REPORT_SPEC,
         "publisher": {"name": site.site_name, "url": links().home(), "parent": site.owner_name},

@@ -10,14 +10,15 @@ from typing import Any
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import NotFound
 from nif.subscriptions import double_opt_in, unsubscribe
 from nif.subscriptions.consent import wording_of_subscription
 from nif.subscriptions.models import Subscription, SubscriptionState
-from nif.web.access import Access, open_to
-from nif.web.current import consent_context, reading, settings, tokens, transaction
+from nif.web.access import Access, open_to, page_view
+from nif.web.current import consent_context, settings, tokens, transaction
 from nif.web.forms import Form, Tick
 
 blueprint = Blueprint("unsubscribe", __name__)
@@ -30,12 +31,10 @@ class UnsubscribeForm(Form):
     resubscribe = Tick()
 
 
-@blueprint.get("/unsubscribe/<token>")
-@open_to(Access.TOKEN)
-def confirm(token: str) -> ResponseReturnValue:
-    with reading() as session:
-        found = unsubscribe.get_subscriptions_to_unsubscribe(session, token, tokens())
-        facts = _facts_of(found)
+@page_view(blueprint, Access.TOKEN, "/unsubscribe/<token>")
+def confirm(session: Session, token: str) -> str:
+    found = unsubscribe.get_subscriptions_to_unsubscribe(session, token, tokens())
+    facts = _facts_of(found)
     return render_template("public/unsubscribe/confirm.html", **facts)
 
 
@@ -54,7 +53,7 @@ def delete(token: str) -> ResponseReturnValue:
     return Response("You are unsubscribed.\n", mimetype="text/plain")
 
 
-def _unsubscribe_on_page(token: str, *, resubscribe: bool) -> ResponseReturnValue:
+def _unsubscribe_on_page(token: str, *, resubscribe: bool) -> str:
     change = unsubscribe.undo_unsubscribe if resubscribe else unsubscribe.unsubscribe_from_list
     with transaction() as session:
         found = unsubscribe.get_subscriptions_to_unsubscribe(session, token, tokens())
@@ -73,17 +72,15 @@ def _facts_of(found: Sequence[Subscription]) -> dict[str, Any]:
     }
 
 
-@blueprint.get("/report-signup/<token>")
-@open_to(Access.TOKEN)
-def confirm_report(token: str) -> ResponseReturnValue:
-    with reading() as session:
-        unsubscribe.get_refusing_subscriber(session, token, tokens())
+@page_view(blueprint, Access.TOKEN, "/report-signup/<token>")
+def confirm_report(session: Session, token: str) -> str:
+    unsubscribe.get_refusing_subscriber(session, token, tokens())
     return render_template("public/unsubscribe/confirm_report.html")
 
 
 @blueprint.post("/report-signup/<token>")
 @open_to(Access.TOKEN)
-def report(token: str) -> ResponseReturnValue:
+def report(token: str) -> str:
     """Somebody else typed the reader's address into a form."""
     with transaction() as session:
         subscriber = unsubscribe.get_refusing_subscriber(session, token, tokens())
@@ -98,23 +95,21 @@ def redirect_old_report(token: str) -> ResponseReturnValue:
     return redirect(url_for(".confirm_report", token=token), 308)
 
 
-@blueprint.get("/stay/<token>")
-@open_to(Access.TOKEN)
-def confirm_stay(token: str) -> ResponseReturnValue:
+@page_view(blueprint, Access.TOKEN, "/stay/<token>")
+def confirm_stay(session: Session, token: str) -> str:
     """The link of re-permission mail."""
-    with reading() as session:
-        found = double_opt_in.get_subscription_to_keep(session, token, tokens())
-        return render_template(
-            "public/unsubscribe/confirm_stay.html",
-            mailing_list=found.mailing_list,
-            is_reader=found.state is SubscriptionState.CONFIRMED,
-            may_stay=double_opt_in.may_keep_subscription(session, found, now=utc_now()),
-        )
+    found = double_opt_in.get_subscription_to_keep(session, token, tokens())
+    return render_template(
+        "public/unsubscribe/confirm_stay.html",
+        mailing_list=found.mailing_list,
+        is_reader=found.state is SubscriptionState.CONFIRMED,
+        may_stay=double_opt_in.may_keep_subscription(session, found, now=utc_now()),
+    )
 
 
 @blueprint.post("/stay/<token>")
 @open_to(Access.TOKEN)
-def stay(token: str) -> ResponseReturnValue:
+def stay(token: str) -> str:
     with transaction() as session:
         found = double_opt_in.get_subscription_to_keep(session, token, tokens())
         mailing_list = found.mailing_list
