@@ -86,9 +86,10 @@ class Line(wtforms.StringField):
         if not valuelist:
             return
         text = valuelist[0]
-        # The cleaned text is never longer, so a text that is far too long need not be cleaned.
-        self.data = text[: self.most] if len(text) > 4 * self.most + 100 else self.clean(text)
-        if len(text) > 4 * self.most + 100 or len(self.data) > self.most:
+        # A text that is far too long is not cleaned, only shown again.
+        is_far_too_long = len(text) > 4 * self.most + 100
+        self.data = text if is_far_too_long else self.clean(text)
+        if is_far_too_long or len(self.data) > self.most:
             raise ValueError(f"Make this shorter: at most {self.most:,} characters.")
 
     def clean(self, text: str) -> str:
@@ -96,14 +97,17 @@ class Line(wtforms.StringField):
 
 
 class Lines(Line):
-    """Several lines of text, each of them clean; `lines` are those that are not empty."""
+    """Text of several lines without control characters; spaces inside and before a line are kept.
+
+    `lines` are those that are not empty, each as a Line has it.
+    """
 
     def clean(self, text: str) -> str:
-        return "\n".join(clean_line(line) for line in text.splitlines()).strip("\n")
+        return "\n".join(_printable(line).rstrip() for line in text.splitlines()).strip("\n")
 
     @property
     def lines(self) -> list[str]:
-        return [line for line in (self.data or "").split("\n") if line]
+        return [line for text in (self.data or "").split("\n") if (line := clean_line(text))]
 
 
 class EmailLine(Line):
@@ -285,9 +289,17 @@ def required(sentence: str) -> Callable[[wtforms.Form, wtforms.Field], None]:
     return check
 
 
+JOINERS = "\u200c\u200d"
+"""Invisible, but part of emoji and of Persian and Indic words."""
+
+
 def clean_line(text: str) -> str:
     """The text on one line, without control characters, which databases refuse."""
-    return " ".join("".join(char for char in text if char.isprintable() or char.isspace()).split())
+    return " ".join(_printable(text).split())
+
+
+def _printable(text: str) -> str:
+    return "".join(ch for ch in text if ch.isprintable() or ch.isspace() or ch in JOINERS)
 
 
 def parse_number(text: str, *, digits: int = 9) -> int:

@@ -14,6 +14,7 @@ from flask_security import (
     UserMixin,
     hash_password,
 )
+from flask_security.mail_util import EmailValidateException
 from flask_security.recoverable import generate_reset_password_token
 from flask_security.signals import (
     password_changed,
@@ -33,6 +34,7 @@ from nif.clock import utc_now
 from nif.database import Base
 from nif.errors import Invalid
 from nif.limits import allow_attempt, network_of
+from nif.mail.addresses import parse_address
 from nif.mail.transactional import queue_transactional_email
 from nif.services import Services
 from nif.web.current import links, services, transaction
@@ -149,7 +151,19 @@ class ThrottledLoginForm(LoginForm):
 
 
 class LoginMailUtil(MailUtil):
-    """Sends password resets as NIF's transactional email, with links built from the base URL."""
+    """Sends password resets as NIF's transactional email, with links built from the base URL.
+
+    An address is what NIF's own rule makes of it, because accounts are stored under that.
+    """
+
+    def normalize(self, email: str) -> str:
+        try:
+            return parse_address(email).canonical
+        except Invalid as error:
+            raise EmailValidateException(str(error)) from None
+
+    def validate(self, email: str) -> str:
+        return self.normalize(email)
 
     def send_mail(
         self,

@@ -129,8 +129,18 @@ def test_each_problem_has_a_sentence(field: str, typed: str, sentence: str) -> N
     assert form.problems == {field: sentence}
 
 
-def test_a_text_that_is_far_too_long_is_cut_before_it_is_cleaned() -> None:
-    assert submitted(name="x" * 100_000).name.data == "x" * 10
+def test_a_text_that_is_too_long_is_shown_again_whole() -> None:
+    for length in (11, 100_000):
+        assert submitted(name="x" * length).name.data == "x" * length
+
+
+def test_joiners_and_the_layout_of_several_lines_are_kept() -> None:
+    text = "👩\u200d💻  reads:\n    می\u200cخواهم"
+
+    form = submitted(name="👩\u200d💻", notes=f"{text}  \r\n\n")
+
+    assert form.name.data == "👩\u200d💻"
+    assert form.notes.data == text
 
 
 def test_the_problems_that_a_rule_finds_join_those_of_the_form() -> None:

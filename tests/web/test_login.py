@@ -39,6 +39,13 @@ def test_a_failed_sign_in_is_reported_on_the_page(app: Flask, data: dict[str, st
     assert 'class="problem"' in page.text
 
 
+@pytest.mark.parametrize("typed", ["jo@bücher.example.com", "Jo@xn--bcher-kva.example.com"])
+def test_any_spelling_of_an_address_signs_in(app: Flask, database: Database, typed: str) -> None:
+    enrolled(without_tokens(app), database, RoleName.EDITOR, "jo@bücher.example.com")
+
+    assert sign_in(app, typed).get("/newsroom/").status_code == 200
+
+
 def test_an_editor_has_no_access_to_the_admin_pages(app: Flask, database: Database) -> None:
     client = sign_in(app, enrolled(without_tokens(app), database, RoleName.EDITOR))
 
