@@ -52,7 +52,7 @@ def save_profile(session: Session, account: Account, values: ProfileInput) -> Pr
     if problems:
         raise Invalid(problems)
     account.name = values.name
-    profile = find_profile(session, account.id)
+    profile = session.get(Profile, account.id)
     if profile is None:
         profile = Profile(account_id=account.id)
         session.add(profile)
@@ -63,10 +63,6 @@ def save_profile(session: Session, account: Account, values: ProfileInput) -> Pr
         profile.slug = find_free_slug(session, Profile.slug, values.name)
     session.flush()
     return profile
-
-
-def find_profile(session: Session, account_id: int) -> Profile | None:
-    return session.get(Profile, account_id)
 
 
 def get_public_profile(session: Session, slug: str) -> tuple[Profile, str]:

@@ -8,7 +8,7 @@ from wtforms.validators import ValidationError
 
 from nif.accounts import accounts, profiles
 from nif.accounts.audit_log import describe_change
-from nif.accounts.models import ROLE_LABELS
+from nif.accounts.models import ROLE_LABELS, Profile
 from nif.accounts.profiles import MAX_FIELD_LENGTHS, ProfileInput
 from nif.errors import Invalid
 from nif.stories.publishing import invalidate_pages
@@ -42,7 +42,7 @@ class ProfileForm(Form):
 
 @page_view(blueprint, Access.AUTHOR, "/")
 def show(session: Session, form: ProfileForm | None = None) -> str:
-    profile = profiles.find_profile(session, current_user.id)
+    profile = session.get(Profile, current_user.id)
     return render_template(
         "newsroom/account/show.html",
         form=form or ProfileForm(obj=profile, name=current_user.name),
@@ -55,7 +55,7 @@ def show(session: Session, form: ProfileForm | None = None) -> str:
 @staff_action(Access.AUTHOR, ProfileForm, page=show)
 def update_profile(action: StaffAction, form: ProfileForm) -> ResponseReturnValue:
     account = action.account
-    profile = profiles.find_profile(action.session, account.id)
+    profile = action.session.get(Profile, account.id)
     before = ProfileForm(obj=profile, name=account.name).data
     profiles.save_profile(action.session, account, ProfileInput(**form.data))
     if form.data != before:

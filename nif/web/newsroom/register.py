@@ -157,9 +157,7 @@ def _relationship_form_of(relationship: Relationship) -> RelationshipForm:
     Terms that equal the type's defaults stay empty, so that they follow when the type changes.
     """
     rules = RELATIONSHIP_TYPES[relationship.type]
-    values: dict[str, Any] = {
-        field.name: getattr(relationship, field.name) for field in fields(RelationshipInput)
-    }
+    values: dict[str, Any] = {**vars(relationships.relationship_input_of(relationship))}
     for name in ("lookback_months", "materiality", "visibility"):
         if values[name] == getattr(rules, name):
             values[name] = ""  # Not None, which is a look-back without limit.
