@@ -13,18 +13,10 @@ from flask_security import (
     SQLAlchemyUserDatastore,
     UserMixin,
     hash_password,
+    signals,
 )
 from flask_security.mail_util import EmailValidateException
 from flask_security.recoverable import generate_reset_password_token
-from flask_security.signals import (
-    password_changed,
-    password_reset,
-    tf_disabled,
-    tf_profile_changed,
-    user_authenticated,
-    wan_deleted,
-    wan_registered,
-)
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine
 
@@ -37,20 +29,8 @@ from nif.limits import allow_attempt, network_of
 from nif.mail.addresses import parse_address
 from nif.mail.transactional import queue_transactional_email
 from nif.services import Services
+from nif.web import second_factors
 from nif.web.current import links, services, transaction
-from nif.web.second_factors import (
-    MAX_ATTEMPTS,
-    TOO_MANY_ATTEMPTS,
-    AuthenticatorApps,
-    LimitedCodeForm,
-    LimitedPasswordChangeForm,
-    LimitedReauthenticationForm,
-    LimitedRecoveryForm,
-    PasskeyOptions,
-    PasskeySignInForm,
-    allow_attempts,
-    second_factor_config,
-)
 
 LOGIN_MESSAGES = {
     "error": {
@@ -136,12 +116,12 @@ class ThrottledLoginForm(LoginForm):
 
     def validate(self, **kwargs: Any) -> bool:
         network = network_of(request.remote_addr or "")
-        allowed = allow_attempts(
-            ("login.network", network, 10 * MAX_ATTEMPTS),
-            ("login", f"{str(self.email.data).lower()} {network}", MAX_ATTEMPTS),
+        allowed = second_factors.allow_attempts(
+            ("login.network", network, 10 * second_factors.MAX_ATTEMPTS),
+            ("login", f"{str(self.email.data).lower()} {network}", second_factors.MAX_ATTEMPTS),
         )
         if not allowed:
-            self.form_errors.append(TOO_MANY_ATTEMPTS)
+            self.form_errors.append(second_factors.TOO_MANY_ATTEMPTS)
             return False
         if super().validate(**kwargs):
             return True
@@ -245,7 +225,7 @@ def set_up_login(app: Flask, app_services: Services) -> None:
             for category, messages in LOGIN_MESSAGES.items()
             for name, text in messages.items()
         },
-        **second_factor_config(app_services.settings),
+        **second_factors.second_factor_config(app_services.settings),
         SECURITY_CHANGEABLE=True,
         SECURITY_CHANGE_URL="/account/password",
         SECURITY_POST_CHANGE_VIEW="/account/",
@@ -275,15 +255,15 @@ def set_up_login(app: Flask, app_services: Services) -> None:
         app,
         store,
         login_form=ThrottledLoginForm,
-        two_factor_verify_code_form=LimitedCodeForm,
-        mf_recovery_form=LimitedRecoveryForm,
-        verify_form=LimitedReauthenticationForm,
-        change_password_form=LimitedPasswordChangeForm,
-        wan_signin_response_form=PasskeySignInForm,
+        two_factor_verify_code_form=second_factors.LimitedCodeForm,
+        mf_recovery_form=second_factors.LimitedRecoveryForm,
+        verify_form=second_factors.LimitedReauthenticationForm,
+        change_password_form=second_factors.LimitedPasswordChangeForm,
+        wan_signin_response_form=second_factors.PasskeySignInForm,
         mail_util_cls=LoginMailUtil,
         mf_recovery_codes_util_cls=AuditedRecoveryCodes,
-        totp_cls=AuthenticatorApps,
-        webauthn_util_cls=PasskeyOptions,
+        totp_cls=second_factors.AuthenticatorApps,
+        webauthn_util_cls=second_factors.PasskeyOptions,
     )
     # NIF does not use Flask-Security's JSON API.
     security.want_json(lambda _request: False)
@@ -315,12 +295,12 @@ class SignedInActor(NamedTuple):
 
 
 LOGIN_SIGNALS = (
-    (password_reset, "password_set"),
-    (password_changed, "password_set"),
-    (tf_profile_changed, "authenticator_added"),
-    (tf_disabled, "authenticator_removed"),
-    (wan_registered, "passkey_added"),
-    (wan_deleted, "passkey_removed"),
+    (signals.password_reset, "password_set"),
+    (signals.password_changed, "password_set"),
+    (signals.tf_profile_changed, "authenticator_added"),
+    (signals.tf_disabled, "authenticator_removed"),
+    (signals.wan_registered, "passkey_added"),
+    (signals.wan_deleted, "passkey_removed"),
 )
 
 
@@ -333,7 +313,7 @@ def record_login_events(app: Flask) -> None:
     Adding or removing a second factor ends all other sessions of the account. Changing the password
     does so too, by Flask-Security itself.
     """
-    user_authenticated.connect(_remember_sign_in, app)
+    signals.user_authenticated.connect(_remember_sign_in, app)
     app.after_request(_record_sign_in)
     for signal, action in LOGIN_SIGNALS:
         signal.connect(_audit_handler(action), app, weak=False)

@@ -2,16 +2,8 @@
 
 from urllib.parse import urlsplit
 
+import secure
 from flask import Flask, Response, abort, g, request
-from secure import (
-    ContentSecurityPolicy,
-    PermissionsPolicy,
-    ReferrerPolicy,
-    Secure,
-    StrictTransportSecurity,
-    XContentTypeOptions,
-    XFrameOptions,
-)
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from nif.settings import Settings
@@ -80,7 +72,7 @@ def _trusted_hosts(settings: Settings) -> tuple[str, ...]:
 
 def _security_headers(settings: Settings, *, framed: bool = False) -> dict[str, str]:
     policy = (
-        ContentSecurityPolicy()
+        secure.ContentSecurityPolicy()
         .default_src("'none'")
         .style_src("'self'")
         .script_src("'self'")
@@ -92,14 +84,14 @@ def _security_headers(settings: Settings, *, framed: bool = False) -> dict[str, 
         .frame_ancestors("*" if framed else "'none'")
         .base_uri("'none'")
     )
-    secure = Secure(
+    made = secure.Secure(
         csp=policy,
-        xcto=XContentTypeOptions().nosniff(),
-        xfo=None if framed else XFrameOptions().deny(),
-        referrer=ReferrerPolicy().same_origin(),
-        permissions=PermissionsPolicy().camera().microphone().geolocation(),
-        hsts=StrictTransportSecurity().max_age(31536000)
+        xcto=secure.XContentTypeOptions().nosniff(),
+        xfo=None if framed else secure.XFrameOptions().deny(),
+        referrer=secure.ReferrerPolicy().same_origin(),
+        permissions=secure.PermissionsPolicy().camera().microphone().geolocation(),
+        hsts=secure.StrictTransportSecurity().max_age(31536000)
         if settings.base_url.startswith("https://")
         else None,
     )
-    return dict(secure.headers)
+    return dict(made.headers)

@@ -21,20 +21,7 @@ from nif.errors import Invalid
 from nif.sends.reports import list_sends, list_sends_needing_attention, list_unfinished_sends
 from nif.stories.publishing import invalidate_pages
 from nif.stories.queries import list_most_used_tags, parse_tags, tag_names_of
-from nif.subscriptions.lists import (
-    LANGUAGES,
-    MAX_LENGTHS,
-    ListSettings,
-    all_lists,
-    archive_list,
-    create_list,
-    delete_list,
-    get_list,
-    list_settings_problems,
-    references_to_list,
-    unarchive_list,
-    update_list,
-)
+from nif.subscriptions import lists
 from nif.subscriptions.models import MailingList
 from nif.tokens import TokenPurpose
 from nif.web.access import Access, page_view
@@ -78,17 +65,17 @@ def time_zone_names() -> list[str]:
 class ListForm(Form):
     """`at` is a time such as 07:30, `topics` are names separated by commas."""
 
-    title = Line("Title", most=MAX_LENGTHS["title"])
-    slug = Line("Slug", most=MAX_LENGTHS["slug"])
-    description = Line("Description", most=MAX_LENGTHS["description"])
-    sender_name = Line("Sender name", most=MAX_LENGTHS["sender_name"])
-    language = Choice("Language", LANGUAGES, empty="Default")
+    title = Line("Title", most=lists.MAX_LENGTHS["title"])
+    slug = Line("Slug", most=lists.MAX_LENGTHS["slug"])
+    description = Line("Description", most=lists.MAX_LENGTHS["description"])
+    sender_name = Line("Sender name", most=lists.MAX_LENGTHS["sender_name"])
+    language = Choice("Language", lists.LANGUAGES, empty="Default")
     frequency = Choice("Days", FREQUENCIES, default=EVERY_DAY)
     at = Line("Time", default="07:30")
     zone = Line("Time zone", most=60)
     topics = Line("Topics", most=1000)
     is_shown = Tick("Show it on the site", default=True)
-    family = Line("Family", most=MAX_LENGTHS["family"])
+    family = Line("Family", most=lists.MAX_LENGTHS["family"])
     version = Hidden()
 
     @classmethod
@@ -101,7 +88,7 @@ class ListForm(Form):
             topics=", ".join(tag_names_of(session, mailing_list.tags).values()),
         )
 
-    def list_settings(self, session: Session, *, slug: str) -> ListSettings:
+    def list_settings(self, session: Session, *, slug: str) -> lists.ListSettings:
         """Raises Invalid with the problems of all fields at once."""
         problems: dict[str, str] = {}
         schedule, topics = "", tuple[str, ...]()
@@ -115,7 +102,7 @@ class ListForm(Form):
             topics = parse_tags(session, self.topics.data)
         except Invalid as error:
             problems |= error.problems
-        list_settings = ListSettings(
+        list_settings = lists.ListSettings(
             slug=slug,
             title=self.title.data,
             schedule=schedule,
@@ -127,7 +114,7 @@ class ListForm(Form):
             is_shown=self.is_shown.data,
             tags=topics,
         )
-        found = list_settings_problems(list_settings)
+        found = lists.list_settings_problems(list_settings)
         if "tags" in found:
             found["topics"] = found.pop("tags")
         if problems := found | problems:
@@ -152,14 +139,14 @@ class ListForm(Form):
 @page_view(blueprint, Access.ADMIN, "/")
 def index(session: Session) -> str:
     now = utc_now()
-    mailing_lists = all_lists(session)
+    mailing_lists = lists.all_lists(session)
     sends = [
         send
         for mailing_list in mailing_lists
         for send in list_sends(session, mailing_list.id, most=SENDS_SHOWN_PER_LIST)
     ]
     rows = send_rows(session, sends)
-    lists = [
+    overview = [
         (
             mailing_list,
             _next_slot(session, mailing_list, now),
@@ -170,7 +157,7 @@ def index(session: Session) -> str:
     return render_template(
         "admin/lists/index.html",
         needing_attention=send_rows(session, list_sends_needing_attention(session)),
-        lists=lists,
+        lists=overview,
         warnings=system_status.find_system_warnings(session, now=now),
     )
 
@@ -178,7 +165,7 @@ def index(session: Session) -> str:
 @page_view(blueprint, Access.ADMIN, "/lists/<slug>")
 def show(session: Session, slug: str) -> str:
     now = utc_now()
-    mailing_list = get_list(session, slug)
+    mailing_list = lists.get_list(session, slug)
     next_slot = _next_slot(session, mailing_list, now)
     sends = send_rows(session, list_sends(session, mailing_list.id))
     return render_template(
@@ -190,7 +177,7 @@ def show(session: Session, slug: str) -> str:
         sends={row.send.edition_id: row for row in sends},
         slot_labels=send_status.SLOT_LABELS,
         topics=list(tag_names_of(session, mailing_list.tags).values()),
-        languages=LANGUAGES,
+        languages=lists.LANGUAGES,
     )
 
 
@@ -207,7 +194,7 @@ def _next_slot(session: Session, mailing_list: MailingList, now: datetime) -> Sl
 
 def _form_page(session: Session, form: ListForm, mailing_list: MailingList | None = None) -> str:
     language = settings().language
-    form.language.empty = f"Default ({LANGUAGES.get(language, language)})"
+    form.language.empty = f"Default ({lists.LANGUAGES.get(language, language)})"
     return render_template(
         "admin/lists/edit.html" if mailing_list else "admin/lists/new.html",
         mailing_list=mailing_list,
@@ -219,7 +206,7 @@ def _form_page(session: Session, form: ListForm, mailing_list: MailingList | Non
 
 @page_view(blueprint, Access.ADMIN, "/lists/<slug>/edit")
 def edit(session: Session, slug: str, form: ListForm | None = None) -> str:
-    mailing_list = get_list(session, slug)
+    mailing_list = lists.get_list(session, slug)
     stored = ListForm.of_list(session, mailing_list)
     if form and form.conflict:
         form.compare_with(stored)
@@ -238,7 +225,7 @@ def create(action: StaffAction, form: ListForm) -> ResponseReturnValue:
     list_settings = form.list_settings(action.session, slug=slug)
     if slug in RESERVED_SLUGS:
         raise Invalid({"slug": "NIF uses this slug for a page of its own. Choose another one."})
-    create_list(action.session, list_settings, now=action.now)
+    lists.create_list(action.session, list_settings, now=action.now)
     return _done(
         action,
         *("list_created", slug, "The list is created. People can subscribe to it now."),
@@ -249,10 +236,10 @@ def create(action: StaffAction, form: ListForm) -> ResponseReturnValue:
 @blueprint.post("/lists/<slug>/edit")
 @staff_action(Access.ADMIN, ListForm, page=edit)
 def update(action: StaffAction, form: ListForm, slug: str) -> ResponseReturnValue:
-    mailing_list = get_list(action.session, slug)
+    mailing_list = lists.get_list(action.session, slug)
     list_settings = form.list_settings(action.session, slug=slug)
     version = form.version.number
-    changes = update_list(
+    changes = lists.update_list(
         action.session, mailing_list, list_settings, version=version, now=action.now
     )
     if not changes:
@@ -276,7 +263,7 @@ def _done(
 
 @page_view(blueprint, Access.ADMIN, "/lists/<slug>/embed")
 def show_embed_form(session: Session, slug: str) -> str:
-    mailing_list = get_list(session, slug)
+    mailing_list = lists.get_list(session, slug)
     address = links().path(f"/embed/{slug}")
     context = {"mailing_list": mailing_list, "address": address, "height": FRAME_HEIGHT}
     key = tokens().make(TokenPurpose.EMBED, mailing_list.id)
@@ -295,7 +282,7 @@ def show_embed_form(session: Session, slug: str) -> str:
 
 @page_view(blueprint, Access.ADMIN, "/lists/<slug>/archive")
 def confirm_archive(session: Session, slug: str) -> str:
-    mailing_list = get_list(session, slug)
+    mailing_list = lists.get_list(session, slug)
     return render_template(
         "admin/lists/confirm_archive.html",
         mailing_list=mailing_list,
@@ -306,7 +293,7 @@ def confirm_archive(session: Session, slug: str) -> str:
 @blueprint.post("/lists/<slug>/archive")
 @staff_action(Access.ADMIN, refused_to="admin_lists.show")
 def archive(action: StaffAction, slug: str) -> ResponseReturnValue:
-    archive_list(action.session, get_list(action.session, slug), now=action.now)
+    lists.archive_list(action.session, lists.get_list(action.session, slug), now=action.now)
     message = "The list is archived. Its subscribers stay on it."
     return _done(action, "list_archived", slug, message)
 
@@ -314,15 +301,15 @@ def archive(action: StaffAction, slug: str) -> ResponseReturnValue:
 @blueprint.post("/lists/<slug>/unarchive")
 @staff_action(Access.ADMIN, refused_to="admin_lists.show")
 def unarchive(action: StaffAction, slug: str) -> ResponseReturnValue:
-    unarchive_list(action.session, get_list(action.session, slug), now=action.now)
+    lists.unarchive_list(action.session, lists.get_list(action.session, slug), now=action.now)
     message = "The list is restored and continues with its next slot."
     return _done(action, "list_unarchived", slug, message)
 
 
 @page_view(blueprint, Access.ADMIN, "/lists/<slug>/delete")
 def confirm_delete(session: Session, slug: str) -> str:
-    mailing_list = get_list(session, slug)
-    references = references_to_list(session, mailing_list)
+    mailing_list = lists.get_list(session, slug)
+    references = lists.references_to_list(session, mailing_list)
     history = [label for name, label in HISTORY_LABELS.items() if name in references]
     return render_template(
         "admin/lists/confirm_delete.html",
@@ -335,9 +322,9 @@ def confirm_delete(session: Session, slug: str) -> str:
 @blueprint.post("/lists/<slug>/delete")
 @staff_action(Access.ADMIN, refused_to="admin_lists.confirm_delete")
 def delete(action: StaffAction, slug: str) -> ResponseReturnValue:
-    mailing_list = get_list(action.session, slug)
+    mailing_list = lists.get_list(action.session, slug)
     title = mailing_list.title
-    delete_list(action.session, mailing_list)
+    lists.delete_list(action.session, mailing_list)
     action.audit("list_deleted", "list", slug, title=title)
     invalidate_pages(action.session)
     return action.done(f"{title} is deleted.", url_for("admin_lists.index"))

@@ -10,18 +10,6 @@ from sqlalchemy.orm import Session
 
 from nif.errors import Conflict, Invalid
 from nif.subscribers import segment_queries, segments
-from nif.subscribers.segment_queries import (
-    SegmentContext,
-    SubscriberPage,
-    list_consent_sources,
-    load_segment_context,
-)
-from nif.subscribers.segments import (
-    CONDITION_CATALOGUE,
-    MAX_CONDITIONS,
-    ConditionValueKind,
-    SegmentConditions,
-)
 from nif.subscriptions.lists import all_lists
 from nif.web.access import Access, open_to, page_view
 from nif.web.current import reading, settings
@@ -32,7 +20,7 @@ blueprint = Blueprint("admin_segments", __name__, url_prefix="/admin/segments")
 
 CONDITIONS = {
     f"{field}.{operator}": definition
-    for (field, operator), definition in CONDITION_CATALOGUE.items()
+    for (field, operator), definition in segments.CONDITION_CATALOGUE.items()
 }
 """The options of a row: "field.operator"."""
 
@@ -59,10 +47,13 @@ class SegmentForm(Form):
 
     def __init__(self, *given: Any, **fields: Any) -> None:
         super().__init__(*given, **fields)
-        typed = [(self[f"what-{n}"].data, self[f"value-{n}"].data) for n in range(MAX_CONDITIONS)]
+        typed = [
+            (self[f"what-{n}"].data, self[f"value-{n}"].data)
+            for n in range(segments.MAX_CONDITIONS)
+        ]
         rows = [row for row in typed if row[0]]
         self.shown = len(rows)
-        for n, row in enumerate(rows + [(None, "")] * (MAX_CONDITIONS - len(rows))):
+        for n, row in enumerate(rows + [(None, "")] * (segments.MAX_CONDITIONS - len(rows))):
             self[f"what-{n}"].data, self[f"value-{n}"].data = row
 
     @property
@@ -74,13 +65,13 @@ class SegmentForm(Form):
 
     @property
     def may_grow(self) -> bool:
-        return self.shown < MAX_CONDITIONS
+        return self.shown < segments.MAX_CONDITIONS
 
     def add_row(self) -> "SegmentForm":
         self.shown += self.may_grow
         return self
 
-    def conditions(self, context: SegmentContext) -> SegmentConditions:
+    def conditions(self, context: segment_queries.SegmentContext) -> segments.SegmentConditions:
         """Raises Invalid."""
         rows = [(what.data.partition("."), value.data) for what, value, _ in self.rows]
         conditions = [
@@ -90,7 +81,7 @@ class SegmentForm(Form):
         return segments.parse_conditions(data, lists=context.lists)
 
 
-for number in range(MAX_CONDITIONS):
+for number in range(segments.MAX_CONDITIONS):
     labels = {what: definition.label for what, definition in CONDITIONS.items()}
     setattr(SegmentForm, f"what-{number}", Choice("Condition", labels, empty="No condition"))
     setattr(SegmentForm, f"value-{number}", Line())
@@ -105,11 +96,13 @@ def row_fields(conditions: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return fields
 
 
-def describe_conditions(conditions: SegmentConditions, titles: Mapping[str, str]) -> list[str]:
+def describe_conditions(
+    conditions: segments.SegmentConditions, titles: Mapping[str, str]
+) -> list[str]:
     """A sentence for each condition, such as "Is confirmed on the list NIF Daily"."""
-    words: dict[ConditionValueKind, Mapping[str, str]] = {
-        ConditionValueKind.LIST: titles,
-        ConditionValueKind.REASON: SUPPRESSION_REASON_LABELS,
+    words: dict[segments.ConditionValueKind, Mapping[str, str]] = {
+        segments.ConditionValueKind.LIST: titles,
+        segments.ConditionValueKind.REASON: SUPPRESSION_REASON_LABELS,
     }
     known = [words.get(row.definition.value_kind, {}) for row in conditions.rows]
     return [
@@ -130,7 +123,7 @@ def _form_page(form: SegmentForm, segment_id: int | None = None) -> str:
             form=form,
             segment_id=segment_id,
             lists=_list_titles(session),
-            sources=list_consent_sources(session),
+            sources=segment_queries.list_consent_sources(session),
             reason_labels=SUPPRESSION_REASON_LABELS,
         )
 
@@ -175,7 +168,7 @@ def save(
 @page_view(blueprint, Access.ADMIN, "/<id:segment_id>")
 def show(session: Session, segment_id: int) -> str:
     after = request.args.get("after")
-    descriptions, page, problem = list[str](), SubscriberPage([], None), None
+    descriptions, page, problem = list[str](), segment_queries.SubscriberPage([], None), None
     segment = segments.get_segment(session, segment_id)
     context = _query_context(session)
     try:
@@ -220,8 +213,8 @@ def delete(action: StaffAction, segment_id: int) -> ResponseReturnValue:
     return action.done(sentence, url_for(".index"))
 
 
-def _query_context(session: Session) -> SegmentContext:
-    return load_segment_context(session, settings().time_zone)
+def _query_context(session: Session) -> segment_queries.SegmentContext:
+    return segment_queries.load_segment_context(session, settings().time_zone)
 
 
 def _list_titles(session: Session) -> dict[str, str]:

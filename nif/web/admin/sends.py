@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import Invalid
-from nif.sends import circuit_breaker, control, reputation
+from nif.sends import circuit_breaker, control, reports, reputation
 from nif.sends.certificates import DeliveryCounts, count_deliveries, count_deliveries_of_sends
 from nif.sends.models import (
     Attempt,
@@ -23,13 +23,6 @@ from nif.sends.models import (
     ProviderEventPost,
     Send,
     SendState,
-)
-from nif.sends.reports import (
-    SendSpeed,
-    estimate_send_speed,
-    list_all_sends,
-    list_refused_deliveries,
-    list_undecided_batches,
 )
 from nif.subscriptions.models import Subscriber
 from nif.web.access import Access, page_view
@@ -91,7 +84,7 @@ class SendProgress:
     send: Send
     tally: DeliveryCounts
     state: str
-    pace: SendSpeed | None
+    pace: reports.SendSpeed | None
     limits: list[str]
     starts: str | None
     untouched: bool
@@ -106,7 +99,7 @@ class SendProgress:
 @page_view(blueprint, Access.ADMIN, "")
 def index(session: Session) -> str:
     after = request.args.get("after")
-    page = list_all_sends(session, after=after, size=SENDS_A_PAGE)
+    page = reports.list_all_sends(session, after=after, size=SENDS_A_PAGE)
     rows = send_rows(session, page.rows)
     return render_template("admin/sends/index.html", rows=rows, page=page, after=after)
 
@@ -125,7 +118,7 @@ def show(session: Session, send_id: int, form: DeadlineForm | None = None) -> st
         trouble=send_status.explain_pause(send),
         evidence=_gather_evidence(session, send),
         patience=services().reconciliation_timing,
-        refused=list_refused_deliveries(session, send),
+        refused=reports.list_refused_deliveries(session, send),
         reported=send_status.label_event_counts(reported),
         health=reputation.mail_health_of_send(reported),
         moving=send.state is SendState.SENDING and not still and not form.problems,
@@ -261,7 +254,7 @@ def measure_send_progress(session: Session, send: Send, *, now: datetime) -> Sen
     limits, pace, starts = services().delivery_context.limits, None, None
     # An hourly or daily limit would interrupt the send, so its speed says nothing about its end.
     if breaker is None and limits.per_day is None and limits.per_hour(today) is None:
-        pace = estimate_send_speed(session, send, counts, now=now)
+        pace = reports.estimate_send_speed(session, send, counts, now=now)
     if send.state is SendState.SENDING and send.starts_at > now:
         starts = send_status.format_clock_time(send.starts_at, send.mailing_list.zone)
     posted = select(Attempt.id).where(Attempt.send_id == send.id).limit(1)
@@ -285,7 +278,7 @@ def _gather_evidence(session: Session, send: Send) -> dict[str, Any]:
     `last_event_at` is the last time that an event came in promptly. `unread` is true if webhook
     requests wait to be processed, which may contain the proof.
     """
-    undecided = list_undecided_batches(session, send)
+    undecided = reports.list_undecided_batches(session, send)
     last_prompt_event = select(CanaryMark.received_at).order_by(CanaryMark.second.desc()).limit(1)
     unread = select(ProviderEventPost.id).limit(1)
     return {

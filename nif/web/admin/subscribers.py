@@ -13,12 +13,6 @@ from nif.errors import Invalid
 from nif.privacy import erasure, export
 from nif.privacy.data_map import person_of_subscriber
 from nif.subscribers import profile, segment_queries, segments, suppressions
-from nif.subscribers.segment_queries import (
-    SegmentContext,
-    SubscriberPage,
-    list_consent_sources,
-    load_segment_context,
-)
 from nif.subscribers.segments import SegmentConditions
 from nif.subscriptions import preferences
 from nif.subscriptions.lists import all_lists
@@ -67,7 +61,7 @@ class SubscriberSearchForm(Form):
         )
         return [row for row in rows if row[3]]
 
-    def conditions(self, context: SegmentContext) -> SegmentConditions:
+    def conditions(self, context: segment_queries.SegmentContext) -> SegmentConditions:
         """Raises Invalid, by the names of this form's fields."""
         rows = [{"field": row[1], "operator": row[2], "value": row[3]} for row in self.rows]
         data = {"match": "all", "conditions": rows}
@@ -86,10 +80,12 @@ class SubscriberSuppressionForm(Form):
 @page_view(blueprint, Access.ADMIN, "")
 def index(session: Session) -> ResponseReturnValue:
     form, after = SubscriberSearchForm(request.args), request.args.get("after")
-    conditions, page = SegmentConditions(), SubscriberPage([], None)
+    conditions, page = SegmentConditions(), segment_queries.SubscriberPage([], None)
     form.list.labels = {one.slug: one.title for one in all_lists(session)}
-    form.source.labels = {source: source for source in list_consent_sources(session)}
-    context = load_segment_context(session, settings().time_zone)
+    form.source.labels = {
+        source: source for source in segment_queries.list_consent_sources(session)
+    }
+    context = segment_queries.load_segment_context(session, settings().time_zone)
     try:
         conditions = form.conditions(context)
         page = segment_queries.search_subscribers(session, conditions, context, after=after)

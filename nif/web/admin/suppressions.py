@@ -12,12 +12,6 @@ from nif.errors import Invalid
 from nif.paging import Page
 from nif.spreadsheets import write_csv
 from nif.subscribers import suppressions
-from nif.subscribers.suppressions import (
-    AddedSuppressions,
-    ListedSuppression,
-    ProviderSync,
-    SuppressionFilter,
-)
 from nif.subscriptions import suppression_list
 from nif.subscriptions.models import SuppressionReason
 from nif.web.access import Access, page_view
@@ -40,11 +34,11 @@ REASON_LABELS = {
 """Label and explanation of each reason."""
 
 PROVIDER_STATUS_LABELS = {
-    ProviderSync.FROM_PROVIDER: "",
-    ProviderSync.PUSHED: "pushed to SendGrid",
-    ProviderSync.PENDING: "waiting to be pushed to SendGrid",
-    ProviderSync.REFUSED: "rejected by SendGrid",
-    ProviderSync.NOT_PUSHED: "not pushed to SendGrid",
+    suppressions.ProviderSync.FROM_PROVIDER: "",
+    suppressions.ProviderSync.PUSHED: "pushed to SendGrid",
+    suppressions.ProviderSync.PENDING: "waiting to be pushed to SendGrid",
+    suppressions.ProviderSync.REFUSED: "rejected by SendGrid",
+    suppressions.ProviderSync.NOT_PUSHED: "not pushed to SendGrid",
 }
 """Whether SendGrid has the suppression. Empty if it came from there; the source says so."""
 
@@ -60,7 +54,7 @@ class SuppressionSearchForm(Form):
         problem="Choose one of the reasons.",
     )
 
-    def suppression_filter(self) -> SuppressionFilter:
+    def suppression_filter(self) -> suppressions.SuppressionFilter:
         """Raises Invalid."""
         self.check()
         return suppressions.parse_suppression_filter(self.reason.data or "", self.begins.data)
@@ -79,7 +73,7 @@ class LiftForm(Form):
 @page_view(blueprint, Access.ADMIN, "")
 def index(session: Session) -> ResponseReturnValue:
     form, after = SuppressionSearchForm(request.args), request.args.get("after")
-    page: Page[ListedSuppression] = Page([], None)
+    page: Page[suppressions.ListedSuppression] = Page([], None)
     try:
         wanted = form.suppression_filter()
         page = suppressions.search_suppressions(session, wanted, after=after)
@@ -117,7 +111,7 @@ def create(action: StaffAction, form: SuppressionForm) -> ResponseReturnValue:
     """Add what is an address. The rest is shown again."""
     pasted = suppressions.parse_pasted_addresses(form.addresses.data)
     suppressions.parse_suppression_reason(form.reason.data)
-    added = AddedSuppressions(0, 0)
+    added = suppressions.AddedSuppressions(0, 0)
     if pasted.canonicals:
         added = suppressions.add_manual_suppressions(
             action.session, pasted.canonicals, form.reason.data, by=current_user, now=action.now
@@ -165,13 +159,13 @@ def export(action: StaffAction, form: SuppressionSearchForm) -> ResponseReturnVa
     return stream_download(lines, f"suppressions-{action.now:%Y-%m-%d}.csv")
 
 
-def _csv_cells(row: ListedSuppression) -> tuple[object, ...]:
+def _csv_cells(row: suppressions.ListedSuppression) -> tuple[object, ...]:
     one, pushed_at = row.suppression, row.pushed_at and format_timestamp(row.pushed_at)
     facts = (one.canonical, one.reason.value, one.source, format_timestamp(one.at))
     return (*facts, row.provider_sync.value, pushed_at)
 
 
-def _describe_added(added: AddedSuppressions) -> str:
+def _describe_added(added: suppressions.AddedSuppressions) -> str:
     new, known = added.added, added.already_there
     words = f"{new:,} {'address is' if new == 1 else 'addresses are'} now suppressed"
     there = f"; {known:,} {'was' if known == 1 else 'were'} already suppressed" if known else ""

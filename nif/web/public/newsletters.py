@@ -7,14 +7,7 @@ from flask import Blueprint, render_template
 from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
-from nif.editions.archive import (
-    find_corrected_digest,
-    find_removed_story_ids,
-    get_sent_correction,
-    get_sent_digest,
-    list_notes_since_edition,
-    list_sent_editions,
-)
+from nif.editions import archive
 from nif.editions.correction_editions import list_carried_notes
 from nif.editions.digest import next_slot_of_list
 from nif.errors import NotFound
@@ -43,7 +36,7 @@ def index(session: Session) -> str:
 @page_view(blueprint, Access.PUBLIC, "/<list_slug>/")
 def show(session: Session, list_slug: str) -> str:
     mailing_list = get_list(session, list_slug)
-    editions = list_sent_editions(session, mailing_list)
+    editions = archive.list_sent_editions(session, mailing_list)
     topics = tag_names_of(session, mailing_list.tags)
     offer = _offer_of(session, mailing_list)
     return render_template(
@@ -58,11 +51,11 @@ def show(session: Session, list_slug: str) -> str:
 @page_view(blueprint, Access.PUBLIC, "/<list_slug>/<day>")
 def show_edition(session: Session, list_slug: str, day: str) -> str:
     mailing_list = get_list(session, list_slug)
-    found = get_sent_digest(session, mailing_list, _read_day(day))
+    found = archive.get_sent_digest(session, mailing_list, _read_day(day))
     corrections = list_carried_notes(session, found)
     stories = [item.revision for item in found.items]
-    since = list_notes_since_edition(session, found)
-    removed = find_removed_story_ids(session, found)
+    since = archive.list_notes_since_edition(session, found)
+    removed = archive.find_removed_story_ids(session, found)
     offer = _offer_of(session, mailing_list)
     return render_template(
         "public/newsletters/edition.html",
@@ -78,8 +71,10 @@ def show_edition(session: Session, list_slug: str, day: str) -> str:
 @page_view(blueprint, Access.PUBLIC, "/<list_slug>/<day>/correction-<id:note_id>")
 def show_correction(session: Session, list_slug: str, day: str, note_id: int) -> str:
     mailing_list = get_list(session, list_slug)
-    edition, correction = get_sent_correction(session, mailing_list, _read_day(day), note_id)
-    wrong = find_corrected_digest(session, edition, correction.note)
+    edition, correction = archive.get_sent_correction(
+        session, mailing_list, _read_day(day), note_id
+    )
+    wrong = archive.find_corrected_digest(session, edition, correction.note)
     counts = count_correction_reach(session, [note_id])
     offer = _offer_of(session, mailing_list)
     return render_template(
