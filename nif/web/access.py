@@ -88,30 +88,16 @@ def page_view(
 
 
 # Flask-Security's own views check access themselves; static files are public.
-LIBRARY_ENDPOINTS = frozenset(
-    {
-        "static",
-        "security.login",
-        "security.logout",
-        "security.forgot_password",
-        "security.reset_password",
-        "security.change_password",
-        "security.verify",
-        "security.tf_select",
-        "security.two_factor_setup",
-        "security.two_factor_setup_validate",
-        "security.two_factor_token_validation",
-        "security.mf_recovery",
-        "security.mf_recovery_codes",
-        "security.wan_register",
-        "security.wan_register_response",
-        "security.wan_signin",
-        "security.wan_signin_response",
-        "security.wan_delete",
-        "security.wan_verify",
-        "security.wan_verify_response",
-    }
-)
+LIBRARY_ENDPOINTS = {"static"} | {
+    f"security.{view}"
+    for view in (
+        *("login", "logout", "forgot_password", "reset_password", "change_password", "verify"),
+        *("tf_select", "two_factor_setup", "two_factor_setup_validate"),
+        *("two_factor_token_validation", "mf_recovery", "mf_recovery_codes"),
+        *("wan_register", "wan_register_response", "wan_signin", "wan_signin_response"),
+        *("wan_delete", "wan_verify", "wan_verify_response"),
+    )
+}
 
 SECOND_FACTOR_PAGE = "account.second_factor"
 """The only page open to accounts that lack a required second factor."""

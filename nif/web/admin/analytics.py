@@ -35,8 +35,8 @@ from nif.subscriptions.statistics import (
 )
 from nif.subscriptions.unsubscribe import ONE_CLICK_SOURCE
 from nif.web.access import Access, page_view
-from nif.web.admin import analytics_charts
-from nif.web.admin.chart_layout import Chart, format_percent
+from nif.web.admin import charts
+from nif.web.admin.charts import Chart, format_percent
 from nif.web.files import download_response
 from nif.web.filters import format_number
 
@@ -119,7 +119,7 @@ def show(session: Session) -> str:
         total=total,
         count_before=past[-report.period - 1].confirmed,
         periods=periods,
-        describe_period=analytics_charts.describe_period,
+        describe_period=charts.describe_period,
         arrival_sources=_label_sources(arrivals, total.arrivals),
         unsubscribe_sources=_label_sources(unsubscribes, total.total_of(ListMetric.UNSUBSCRIBED)),
         one_click_count=unsubscribes.get(ONE_CLICK_SOURCE, 0),
@@ -142,17 +142,17 @@ def _draw_charts(
     editions: Sequence[SendStatistics],
 ) -> dict[str, Chart]:
     """The charts that have something to show, by name."""
-    charts: dict[str, Chart] = {}
+    drawn: dict[str, Chart] = {}
     if any(period.confirmed for period in periods):
-        charts["audience"] = analytics_charts.draw_audience(periods)
+        drawn["audience"] = charts.draw_audience(periods)
     if any(period.arrivals or period.departures or period.unreachable for period in periods):
-        charts["traffic"] = analytics_charts.draw_traffic(periods)
+        drawn["traffic"] = charts.draw_traffic(periods)
     for name in ("complaints", "bounces"):
         days: list[tuple[date, EventRate]] = [(day, getattr(one, name)) for day, one in rolling]
         if any(rate.share is not None for _, rate in days):
             sends = [(edition, getattr(edition.health, name)) for edition in editions]
-            charts[name] = analytics_charts.draw_rates(name, days, sends)
-    return charts
+            drawn[name] = charts.draw_rates(name, days, sends)
+    return drawn
 
 
 class SourceLabel(NamedTuple):

@@ -1,6 +1,6 @@
 """The certificate of a send, and its deliveries one by one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -10,7 +10,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
-from nif.database import Database
 from nif.errors import Invalid
 from nif.mail.addresses import parse_address
 from nif.paging import Page, make_cursor, parse_cursor
@@ -23,12 +22,11 @@ from nif.subscriptions.models import Subscriber
 from nif.web.access import Access, open_to, page_view
 from nif.web.admin import send_status
 from nif.web.current import reading, services
-from nif.web.files import download_response
+from nif.web.files import stream_download
 
 blueprint = Blueprint("certificates", __name__)
 
-LARGEST = 2**63 - 1
-SEND_PATH = f"/<int(max={LARGEST}):send_id>"
+SEND_PATH = "/<id:send_id>"
 DELIVERIES_A_PAGE = 100
 
 
@@ -81,8 +79,11 @@ def deliveries(session: Session, send_id: int) -> str:
 @page_view(blueprint, Access.ADMIN, f"{SEND_PATH}/deliveries.csv")
 def download_deliveries(session: Session, send_id: int) -> ResponseReturnValue:
     control.get_send(session, send_id)
-    return download_response(
-        _csv_lines(services().database, send_id), f"send-{send_id}-deliveries.csv"
+    return stream_download(
+        lambda session: delivery_statuses_as_csv(
+            certificates.stream_delivery_statuses(session, send_id)
+        ),
+        f"send-{send_id}-deliveries.csv",
     )
 
 
@@ -91,12 +92,6 @@ def _certify(send_id: int) -> SendCertificate:
     with reading() as session:
         control.get_send(session, send_id)
     return certificates.certify_send(services().database, send_id, now=utc_now())
-
-
-def _csv_lines(database: Database, send_id: int) -> Iterator[str]:
-    """Lines read while they are sent, in their own session: the request's has ended by then."""
-    with database.snapshot() as session:
-        yield from delivery_statuses_as_csv(certificates.stream_delivery_statuses(session, send_id))
 
 
 def _list_deliveries(session: Session, send: Send, after: str | None) -> DeliveriesPage:

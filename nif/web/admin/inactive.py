@@ -11,7 +11,7 @@ from nif.sends.repermission import InactiveCounts, RepermissionCampaign
 from nif.subscribers import sunset_policy
 from nif.subscribers.sunset_policy import INACTIVITY_PERIODS, RepermissionPlan
 from nif.subscriptions.lists import get_list
-from nif.web.access import Access, open_to, page_view
+from nif.web.access import Access, page_view
 from nif.web.admin.repermission import measure_repermission_progress
 from nif.web.current import reading, services
 from nif.web.forms import Choice, Form, Hidden, WholeNumber
@@ -76,38 +76,33 @@ def recount(action: StaffAction, slug: str) -> ResponseReturnValue:
     return action.done("Counted.", url_for(".show", slug=slug))
 
 
-def _new_page(form: PlanForm, slug: str) -> str:
+@page_view(blueprint, Access.ADMIN, "/repermission")
+def new(session: Session, slug: str, form: PlanForm | None = None) -> str:
+    if form is None:
+        form = PlanForm(request.args)
+        form.validate()
     is_valid = form.problems.keys() <= {"expected_count"}
     plan = form.plan() if is_valid else RepermissionPlan()
-    with reading() as session:
-        mailing_list = get_list(session, slug)
-        campaign = sunset_policy.find_last_repermission(session, mailing_list.id)
-        is_running = sunset_policy.is_repermission_under_way(campaign)
-        return render_template(
-            "admin/inactive/new.html",
-            mailing_list=mailing_list,
-            is_running=is_running,
-            expected_count=0
-            if is_running
-            else sunset_policy.count_inactive(session, mailing_list.id, plan.months, now=utc_now()),
-            plan=plan,
-            form=form,
-            message=write_inactive_repermission_message(
-                services().mail_writer, mailing_list, months=plan.months, wait_days=plan.wait_days
-            ),
-        )
-
-
-@blueprint.get("/repermission")
-@open_to(Access.ADMIN)
-def new(slug: str) -> ResponseReturnValue:
-    form = PlanForm(request.args)
-    form.validate()
-    return _new_page(form, slug)
+    mailing_list = get_list(session, slug)
+    campaign = sunset_policy.find_last_repermission(session, mailing_list.id)
+    is_running = sunset_policy.is_repermission_under_way(campaign)
+    return render_template(
+        "admin/inactive/new.html",
+        mailing_list=mailing_list,
+        is_running=is_running,
+        expected_count=0
+        if is_running
+        else sunset_policy.count_inactive(session, mailing_list.id, plan.months, now=utc_now()),
+        plan=plan,
+        form=form,
+        message=write_inactive_repermission_message(
+            services().mail_writer, mailing_list, months=plan.months, wait_days=plan.wait_days
+        ),
+    )
 
 
 @blueprint.post("/repermission")
-@staff_action(Access.ADMIN, PlanForm, page=_new_page, refused_to=".show")
+@staff_action(Access.ADMIN, PlanForm, page=new, refused_to=".show")
 def create(action: StaffAction, form: PlanForm, slug: str) -> ResponseReturnValue:
     mailing_list, plan = get_list(action.session, slug), form.plan()
     mail_writer, terms = services().mail_writer, services().manual_send_terms

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from nif.errors import Conflict, Invalid
 from nif.subscribers import segment_queries, segments
 from nif.subscriptions.lists import all_lists
-from nif.web.access import Access, open_to, page_view
+from nif.web.access import Access, page_view
 from nif.web.current import reading, settings
 from nif.web.forms import Choice, Form, Hidden, Line
 from nif.web.staff_actions import StaffAction, staff_action
@@ -116,42 +116,34 @@ def index(session: Session) -> str:
     return render_template("admin/segments/index.html", segments=segments.list_segments(session))
 
 
-def _form_page(form: SegmentForm, segment_id: int | None = None) -> str:
-    with reading() as session:
-        return render_template(
-            "admin/segments/form.html",
-            form=form,
-            segment_id=segment_id,
-            lists=_list_titles(session),
-            sources=segment_queries.list_consent_sources(session),
-            reason_labels=SUPPRESSION_REASON_LABELS,
-        )
-
-
-@blueprint.get("/new")
-@open_to(Access.ADMIN)
-def new() -> ResponseReturnValue:
-    form = SegmentForm(request.args)
-    return _form_page(form if form.shown else form.add_row())
-
-
-@page_view(blueprint, Access.ADMIN, "/<id:segment_id>/edit")
-def edit(session: Session, segment_id: int) -> ResponseReturnValue:
-    segment = segments.get_segment(session, segment_id)
-    data = {"name": segment.name, "match": segment.conditions["match"]}
-    rows = row_fields(segment.conditions["conditions"])
-    return _form_page(SegmentForm(data=data | rows), segment_id)
+@page_view(blueprint, Access.ADMIN, "/new", "/<id:segment_id>/edit")
+def edit(session: Session, segment_id: int | None = None, form: SegmentForm | None = None) -> str:
+    if form is None and segment_id:
+        segment = segments.get_segment(session, segment_id)
+        data = {"name": segment.name, "match": segment.conditions["match"]}
+        form = SegmentForm(data=data | row_fields(segment.conditions["conditions"]))
+    elif form is None:
+        form = SegmentForm(request.args)
+        form = form if form.shown else form.add_row()
+    return render_template(
+        "admin/segments/form.html",
+        form=form,
+        segment_id=segment_id,
+        lists=_list_titles(session),
+        sources=segment_queries.list_consent_sources(session),
+        reason_labels=SUPPRESSION_REASON_LABELS,
+    )
 
 
 @blueprint.post("/new")
 @blueprint.post("/<id:segment_id>/edit")
-@staff_action(Access.ADMIN, SegmentForm, page=_form_page)
+@staff_action(Access.ADMIN, SegmentForm, page=edit)
 def save(
     action: StaffAction, form: SegmentForm, segment_id: int | None = None
 ) -> ResponseReturnValue:
     """Save and count, or with the button “add” only show the form with one more row."""
     if form.do.data == "add":
-        return _form_page(form.add_row(), segment_id)
+        return edit(segment_id, form.add_row())
     with reading() as session:
         # Counting is slow, so it happens before the write transaction: no writer waits for it.
         context = _query_context(session)

@@ -10,7 +10,7 @@ from nif.sends.circuit_breaker import BreakerCause, CircuitBreaker
 from nif.sends.models import Send, SendState, SendStopCause
 from nif.sends.reputation import BOUNCE_LIMITS, COMPLAINT_LIMITS
 from nif.sends.send_quota import SendLimits
-from nif.web.admin.chart_layout import format_percent
+from nif.web.admin.charts import format_percent
 
 SLOT_LABELS = {
     EditionState.FROZEN: ("About to be sent", "About to be sent"),

@@ -23,12 +23,7 @@ SOURCE_KINDS = {
 
 STORY_TYPES = {kind: kind.value.capitalize() for kind in StoryType}
 
-STORY_STATES = {
-    StoryState.DRAFT: "Draft",
-    StoryState.IN_REVIEW: "In review",
-    StoryState.SCHEDULED: "Scheduled",
-    StoryState.PUBLISHED: "Published",
-}
+STORY_STATES = {state: state.value.replace("_", " ").capitalize() for state in StoryState}
 
 PRESS_RELEASE_CHECKS = {
     ReleaseVerification.NO: "We have not checked it",

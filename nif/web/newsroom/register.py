@@ -24,7 +24,7 @@ from nif.register.models import (
 from nif.register.parties import PartyInput, find_party_by_name, get_party
 from nif.register.relationship_types import RELATIONSHIP_TYPES, PublisherNames
 from nif.register.relationships import RegisterContext, RelationshipInput, get_relationship
-from nif.web.access import Access, open_to, page_view
+from nif.web.access import Access, page_view
 from nif.web.current import reading, settings
 from nif.web.forms import Choice, Day, Form, Hidden, Line, Lines, clean_line, parse_number
 from nif.web.staff_actions import StaffAction, staff_action
@@ -210,21 +210,14 @@ def show(session: Session, party_id: int) -> ResponseReturnValue:
     )
 
 
-def _party_page(form: PartyForm, party_id: int | None = None) -> str:
-    if form.conflict and party_id:
-        with reading() as session:
-            form.version.data = get_party(session, party_id).version
-    return render_template("newsroom/register/form.html", form=form, party_id=party_id)
-
-
-@blueprint.get("/new")
-@open_to(Access.EDITOR)
-def new() -> ResponseReturnValue:
-    return _party_page(PartyForm(name=clean_line(request.args.get("name", ""))))
+@page_view(blueprint, Access.EDITOR, "/new")
+def new(_session: Session, form: PartyForm | None = None) -> str:
+    form = form or PartyForm(name=clean_line(request.args.get("name", "")))
+    return render_template("newsroom/register/form.html", form=form, party_id=None)
 
 
 @blueprint.post("/new")
-@staff_action(Access.EDITOR, PartyForm, page=_party_page)
+@staff_action(Access.EDITOR, PartyForm, page=new)
 def create(action: StaffAction, form: PartyForm) -> ResponseReturnValue:
     party = parties.add_party(action.session, form.party(action.session), now=action.now)
     action.audit("party_added", "party", party.id, name=party.name)
@@ -233,9 +226,11 @@ def create(action: StaffAction, form: PartyForm) -> ResponseReturnValue:
 
 
 @page_view(blueprint, Access.EDITOR, f"{PARTY_PATH}/edit")
-def edit(session: Session, party_id: int) -> ResponseReturnValue:
+def edit(session: Session, party_id: int, form: PartyForm | None = None) -> str:
     party = get_party(session, party_id)
-    form = PartyForm(
+    if form and form.conflict:
+        form.version.data = party.version
+    form = form or PartyForm(
         name=party.name,
         kind=party.kind,
         aliases="\n".join(alias.name for alias in party.aliases),
@@ -244,11 +239,11 @@ def edit(session: Session, party_id: int) -> ResponseReturnValue:
         parent=get_party(session, party.parent_id).name if party.parent_id else "",
         version=str(party.version),
     )
-    return _party_page(form, party_id)
+    return render_template("newsroom/register/form.html", form=form, party_id=party_id)
 
 
 @blueprint.post(f"{PARTY_PATH}/edit")
-@staff_action(Access.EDITOR, PartyForm, page=_party_page)
+@staff_action(Access.EDITOR, PartyForm, page=edit)
 def update(action: StaffAction, form: PartyForm, party_id: int) -> ResponseReturnValue:
     party = get_party(action.session, party_id, lock=True)
     parties.change_party(
@@ -297,27 +292,28 @@ def delete(action: StaffAction, party_id: int) -> ResponseReturnValue:
     return action.done(f"{party.name} is deleted from the register.", url_for(".index"))
 
 
-def _relationship_page(
-    form: RelationshipForm | None,
+@page_view(blueprint, Access.EDITOR, RELATIONSHIP_PATH, f"{PARTY_PATH}/relationships/new")
+def show_relationship(
+    session: Session,
     party_id: int = 0,
     relationship_id: int = 0,
+    form: RelationshipForm | None = None,
     *,
     is_preview: bool = False,
 ) -> str:
     """The form as it was sent, also with the sentences that it makes; or the saved relationship."""
-    with reading() as session:
-        saved = get_relationship(session, relationship_id) if relationship_id else None
-        party = saved.party if saved else get_party(session, party_id)
-        told = saved if form is None else None
-        if form is None:
-            form = _relationship_form_of(saved) if saved else RelationshipForm()
-        if is_preview:
-            told = relationships.preview_relationship(
-                session, party, form.relationship(), publisher_names()
-            )
-        if saved and form.conflict:
-            form.version.data = saved.version
-        staff = list_accounts(session)
+    saved = get_relationship(session, relationship_id) if relationship_id else None
+    party = saved.party if saved else get_party(session, party_id)
+    told = saved if form is None else None
+    if form is None:
+        form = _relationship_form_of(saved) if saved else RelationshipForm()
+    if is_preview:
+        told = relationships.preview_relationship(
+            session, party, form.relationship(), publisher_names()
+        )
+    if saved and form.conflict:
+        form.version.data = saved.version
+    staff = list_accounts(session)
     form.account_id.labels = {str(account.id): account.name for account in staff}
     months = str(form.lookback_months.data or "0")
     label = LOOKBACK_PERIODS.get(months, f"{months} months")
@@ -334,19 +330,13 @@ def _relationship_page(
     )
 
 
-@blueprint.get(f"{PARTY_PATH}/relationships/new")
-@open_to(Access.EDITOR)
-def new_relationship(party_id: int) -> ResponseReturnValue:
-    return _relationship_page(None, party_id)
-
-
 @blueprint.post(f"{PARTY_PATH}/relationships/new")
-@staff_action(Access.EDITOR, RelationshipForm, page=_relationship_page)
+@staff_action(Access.EDITOR, RelationshipForm, page=show_relationship)
 def create_relationship(
     action: StaffAction, form: RelationshipForm, party_id: int
 ) -> ResponseReturnValue:
     if form.show.data:
-        return _relationship_page(form, party_id, is_preview=True)
+        return show_relationship(party_id, form=form, is_preview=True)
     party = get_party(action.session, party_id, lock=True)
     relationship = relationships.add_relationship(
         action.session, party, form.relationship(), _context(action)
@@ -356,19 +346,13 @@ def create_relationship(
     return action.done(message, url_for(".show", party_id=party_id))
 
 
-@blueprint.get(RELATIONSHIP_PATH)
-@open_to(Access.EDITOR)
-def edit_relationship(relationship_id: int) -> ResponseReturnValue:
-    return _relationship_page(None, relationship_id=relationship_id)
-
-
 @blueprint.post(RELATIONSHIP_PATH)
-@staff_action(Access.EDITOR, RelationshipForm, page=_relationship_page)
+@staff_action(Access.EDITOR, RelationshipForm, page=show_relationship)
 def update_relationship(
     action: StaffAction, form: RelationshipForm, relationship_id: int
 ) -> ResponseReturnValue:
     if form.show.data:
-        return _relationship_page(form, relationship_id=relationship_id, is_preview=True)
+        return show_relationship(relationship_id=relationship_id, form=form, is_preview=True)
     relationship = get_relationship(action.session, relationship_id, lock=True)
     relationships.change_relationship(
         action.session,
@@ -387,7 +371,7 @@ def _end_page(form: EndForm, relationship_id: int) -> str:
     with reading() as session:
         whole = _relationship_form_of(get_relationship(session, relationship_id))
     whole.until.data, whole.until.errors = form.ended.data, list(form.problems.values())
-    return _relationship_page(whole, relationship_id=relationship_id)
+    return show_relationship(relationship_id=relationship_id, form=whole)
 
 
 @blueprint.post(f"{RELATIONSHIP_PATH}/end")
@@ -405,7 +389,7 @@ def end_relationship(
 
 
 @blueprint.post(f"{RELATIONSHIP_PATH}/delete")
-@staff_action(Access.EDITOR, refused_to=".edit_relationship")
+@staff_action(Access.EDITOR, refused_to=".show_relationship")
 def delete_relationship(action: StaffAction, relationship_id: int) -> ResponseReturnValue:
     relationship = get_relationship(action.session, relationship_id, lock=True)
     _audit_relationship(action, "relationship_deleted", relationship)

@@ -126,21 +126,6 @@ def new() -> ResponseReturnValue:
     return _story_form_page(blank_story_form(current_user.name))
 
 
-@blueprint.post("/stories/new")
-@open_to(Access.AUTHOR)
-def create() -> ResponseReturnValue:
-    form = read_story_form(request.form)
-    if group := request.form.get("add"):
-        return _story_form_page(add_form_group(form, group), added=group)
-    try:
-        with transaction() as session:
-            story = _start_draft(session, validate_story_form(form))
-            _store_version(session, story.id, form, edits=story.edits)
-    except Invalid as error:
-        return _story_form_page(form, problems=error.problems), 422
-    return _redirect_saved(story.id)
-
-
 @page_view(blueprint, Access.AUTHOR, STORY_PATH)
 def edit(session: Session, story_id: int) -> ResponseReturnValue:
     version = request.args.get("version", default=0, type=int)
@@ -155,22 +140,27 @@ def edit(session: Session, story_id: int) -> ResponseReturnValue:
     return _story_form_page(form, story_id=story_id, restored=restored)
 
 
+@blueprint.post("/stories/new")
 @blueprint.post(STORY_PATH)
 @open_to(Access.AUTHOR)
-def update(story_id: int) -> ResponseReturnValue:
+def save(story_id: int | None = None) -> ResponseReturnValue:
+    """Save the form as a new draft, or as the story with this id."""
     form = read_story_form(request.form)
     if group := request.form.get("add"):
         return _story_form_page(add_form_group(form, group), story_id=story_id, added=group)
     try:
         with transaction() as session:
-            story = get_editable_story(session, story_id, lock=True)
-            _save_form(session, story, form)
-            _store_version(session, story_id, form, edits=story.edits)
+            if story_id:
+                story = get_editable_story(session, story_id, lock=True)
+                _save_form(session, story, form)
+            else:
+                story = _start_draft(session, validate_story_form(form))
+            _store_version(session, story.id, form, edits=story.edits)
     except Invalid as error:
         return _story_form_page(form, story_id=story_id, problems=error.problems), 422
     except Conflict:
-        return _edit_conflict_page(form, story_id), 409
-    return _redirect_saved(story_id, is_public=story.state is StoryState.PUBLISHED)
+        return _edit_conflict_page(form, story.id), 409
+    return _redirect_saved(story.id, is_public=story.state is StoryState.PUBLISHED)
 
 
 @page_view(blueprint, Access.AUTHOR, f"{STORY_PATH}/preview")

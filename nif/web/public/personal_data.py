@@ -78,19 +78,9 @@ def delete(token: str) -> str:
 # These addresses were given out before they changed. They redirect for good.
 
 
-@blueprint.get("/known")
+@blueprint.get("/known", defaults={"endpoint": ".show"})
+@blueprint.get("/known.json", defaults={"endpoint": ".download"})
+@blueprint.route("/forget", methods=["GET", "POST"], defaults={"endpoint": ".confirm_delete"})
 @open_to(Access.TOKEN)
-def redirect_old_page(token: str) -> ResponseReturnValue:
-    return redirect(url_for(".show", token=token), 308)
-
-
-@blueprint.get("/known.json")
-@open_to(Access.TOKEN)
-def redirect_old_download(token: str) -> ResponseReturnValue:
-    return redirect(url_for(".download", token=token), 308)
-
-
-@blueprint.route("/forget", methods=["GET", "POST"])
-@open_to(Access.TOKEN)
-def redirect_old_erasure(token: str) -> ResponseReturnValue:
-    return redirect(url_for(".confirm_delete", token=token), 308)
+def redirect_old_address(token: str, endpoint: str) -> ResponseReturnValue:
+    return redirect(url_for(endpoint, token=token), 308)

@@ -107,10 +107,11 @@ def tag_offers_of(session: Session, subscriber: Subscriber) -> dict[int, TagOffe
     return offers
 
 
-@blueprint.get("/preferences")
-@open_to(Access.PUBLIC)
-def request_link() -> ResponseReturnValue:
-    return _link_page(GuardedForm())
+@page_view(blueprint, Access.PUBLIC, "/preferences")
+def request_link(_session: Session, form: GuardedForm | None = None) -> str:
+    form = form or GuardedForm()
+    form.hand_out()
+    return render_template("public/preferences/request_link.html", form=form)
 
 
 @blueprint.post("/preferences")
@@ -120,16 +121,11 @@ def send_link() -> ResponseReturnValue:
     if form.validate() and form.ticket_problem:
         form.refuse(Invalid({"email": form.ticket_problem}))
     if form.problems:
-        return _link_page(form), 422
+        return request_link(form), 422
     if form.must_ask_for_proof():
-        return _link_page(form)
+        return request_link(form)
     form.submit(SignupKind.PREFERENCES_LINK, consent_context())
     return redirect(url_for("subscribe.check_your_inbox", link=1), 303)
-
-
-def _link_page(form: GuardedForm) -> str:
-    form.hand_out()
-    return render_template("public/preferences/request_link.html", form=form)
 
 
 @blueprint.post("/preferences/<token>")

@@ -57,81 +57,22 @@ class ConfirmationForm(Form):
     all = Tick()
 
 
-FormPage = Callable[[SubscribeForm], ResponseReturnValue]
+FormPage = Callable[[str, SubscribeForm], ResponseReturnValue]
 
 
-@blueprint.get("/subscribe")
-@blueprint.get("/subscribe/<list_slug>")
-@open_to(Access.PUBLIC)
-def new(list_slug: str = "") -> ResponseReturnValue:
-    return _form_page(SubscribeForm(list=list_slug))
-
-
-@blueprint.post("/subscribe")
-@blueprint.post("/subscribe/<list_slug>")
-@open_to(Access.PUBLIC)
-def create(list_slug: str = "") -> ResponseReturnValue:
-    form = SubscribeForm(request.form, list=list_slug)
-    form.origin = find_other_site(has_key=bool(form.key.raw_data))
-    return _answer(form, _form_page, url_for(".check_your_inbox"))
-
-
-@blueprint.get("/embed/<list_slug>")
-@open_to(Access.PUBLIC)
-def new_in_frame(list_slug: str) -> ResponseReturnValue:
-    return _framed_page(SubscribeForm(list=list_slug))
-
-
-@blueprint.post("/embed/<list_slug>")
-@open_to(Access.PUBLIC)
-def create_in_frame(list_slug: str) -> ResponseReturnValue:
-    form = SubscribeForm(request.form)
-    form.list.data, form.page.data = list_slug, url_for(".new_in_frame", list_slug=list_slug)
-    form.chosen.data = False
-    return _answer(form, _framed_page, url_for(".new_in_frame", list_slug=list_slug, asked=1))
-
-
-def _answer(form: SubscribeForm, show: FormPage, done_address: str) -> ResponseReturnValue:
-    """Handle a submitted form, whether it was on this site, in a frame or on another site.
-
-    `done_address` is the page that says the same to everyone, so that nobody learns from it
-    whether an address is subscribed.
-    """
-    form.email.data = form.use.data or form.email.data
-    if not form.validate():
-        return show(form)
-    with reading() as session:
-        mailing_list = _find_list(session, form.list.data)
-    if mailing_list is None and not form.list.data:
-        raise NotFound("There is no newsletter to subscribe to yet.")
-    if mailing_list is None or mailing_list.archived_at is not None:
-        return show(form)
-    has_key = is_embed_key_of(form.key.data, mailing_list)
-    if not has_key and form.ticket_problem:
-        form.refuse(Invalid({"email": form.ticket_problem}))
-    elif form.keep.data != form.email.data:
-        form.suggestion = suggest_correction(form.email.address) or ""
-    if form.problems or form.suggestion or form.must_ask_for_proof():
-        return show(form)
-    title = CHOSEN_LIST_WORDS if form.chosen.data else mailing_list.title
-    wording = wording_of_subscription(settings().site_name, title)
-    where = consent_context(wording, page=form.page.data[:200])
-    where = replace(where, source=form.origin or where.source)
-    form.submit(SignupKind.SUBSCRIBE, where, mailing_list.id, has_key=has_key)
-    return redirect(done_address, 303)
-
-
-def _form_page(form: SubscribeForm) -> ResponseReturnValue:
-    with reading() as session:
-        lists = offered_lists(session)
-        chosen = _find_list(session, form.list.data)
+@page_view(blueprint, Access.PUBLIC, "/subscribe", "/subscribe/<list_slug>")
+def new(
+    session: Session, list_slug: str = "", form: SubscribeForm | None = None
+) -> ResponseReturnValue:
+    form = form or SubscribeForm(list=list_slug)
+    form.hand_out()
+    lists, chosen = offered_lists(session), _find_list(session, form.list.data)
     is_unknown = bool(form.list.data) and chosen is None
     if chosen is not None and chosen.archived_at is not None:
-        return _archived_list_page(chosen)
+        return _archived_list_page(session, chosen)
     if chosen is not None and not chosen.is_shown:
         # A hidden list is offered alone to those who have its link.
         lists = [chosen]
-    form.hand_out()
     page = render_template(
         "public/subscribe/new.html",
         form=form,
@@ -143,13 +84,24 @@ def _form_page(form: SubscribeForm) -> ResponseReturnValue:
     return page, 422 if form.problems or form.suggestion or is_unknown else 200
 
 
-def _framed_page(form: SubscribeForm) -> ResponseReturnValue:
+@blueprint.post("/subscribe")
+@blueprint.post("/subscribe/<list_slug>")
+@open_to(Access.PUBLIC)
+def create(list_slug: str = "") -> ResponseReturnValue:
+    form = SubscribeForm(request.form, list=list_slug)
+    form.origin = find_other_site(has_key=bool(form.key.raw_data))
+    return _answer(form, new, url_for(".check_your_inbox"))
+
+
+@page_view(blueprint, Access.PUBLIC, "/embed/<list_slug>")
+def new_in_frame(
+    session: Session, list_slug: str, form: SubscribeForm | None = None
+) -> ResponseReturnValue:
     """Raises NotFound for an unknown list."""
-    with reading() as session:
-        mailing_list = get_list(session, form.list.data)
-        others = offered_lists(session)
-    allow_framing()
+    form = form or SubscribeForm(list=list_slug)
     form.hand_out()
+    allow_framing()
+    mailing_list, others = get_list(session, list_slug), offered_lists(session)
     page = render_template(
         "public/subscribe/framed_form.html",
         mailing_list=mailing_list,
@@ -162,14 +114,52 @@ def _framed_page(form: SubscribeForm) -> ResponseReturnValue:
     return page, 422 if form.problems or form.suggestion else 200
 
 
-def _archived_list_page(mailing_list: MailingList) -> ResponseReturnValue:
-    """The page that takes the place of an archived list's form: it offers the other lists."""
+@blueprint.post("/embed/<list_slug>")
+@open_to(Access.PUBLIC)
+def create_in_frame(list_slug: str) -> ResponseReturnValue:
+    form = SubscribeForm(request.form)
+    form.list.data, form.page.data = list_slug, url_for(".new_in_frame", list_slug=list_slug)
+    form.chosen.data = False
+    return _answer(form, new_in_frame, url_for(".new_in_frame", list_slug=list_slug, asked=1))
+
+
+def _answer(form: SubscribeForm, show: FormPage, done_address: str) -> ResponseReturnValue:
+    """Handle a submitted form, whether it was on this site, in a frame or on another site.
+
+    `done_address` is the page that says the same to everyone, so that nobody learns from it
+    whether an address is subscribed.
+    """
+    form.email.data = form.use.data or form.email.data
+    if not form.validate():
+        return show(form.list.data, form)
     with reading() as session:
-        others = offered_lists(session)
-    page = render_template(
-        "public/subscribe/archived_list.html", mailing_list=mailing_list, others=others
-    )
-    return page, 410
+        mailing_list = _find_list(session, form.list.data)
+    if mailing_list is None and not form.list.data:
+        raise NotFound("There is no newsletter to subscribe to yet.")
+    if mailing_list is None or mailing_list.archived_at is not None:
+        return show(form.list.data, form)
+    has_key = is_embed_key_of(form.key.data, mailing_list)
+    if not has_key and form.ticket_problem:
+        form.refuse(Invalid({"email": form.ticket_problem}))
+    elif form.keep.data != form.email.data:
+        form.suggestion = suggest_correction(form.email.address) or ""
+    if form.problems or form.suggestion or form.must_ask_for_proof():
+        return show(form.list.data, form)
+    title = CHOSEN_LIST_WORDS if form.chosen.data else mailing_list.title
+    wording = wording_of_subscription(settings().site_name, title)
+    where = consent_context(wording, page=form.page.data[:200])
+    where = replace(where, source=form.origin or where.source)
+    form.submit(SignupKind.SUBSCRIBE, where, mailing_list.id, has_key=has_key)
+    return redirect(done_address, 303)
+
+
+def _archived_list_page(session: Session, mailing_list: MailingList) -> ResponseReturnValue:
+    """The page that takes the place of an archived list's form: it offers the other lists."""
+    return render_template(
+        "public/subscribe/archived_list.html",
+        mailing_list=mailing_list,
+        others=offered_lists(session),
+    ), 410
 
 
 def _find_list(session: Session, slug: str) -> MailingList | None:
@@ -197,7 +187,7 @@ def confirm(session: Session, token: str) -> ResponseReturnValue:
     requests = list_other_requests(session, subscription, now=now)
     others = [other.mailing_list for other in requests]
     if mailing_list.archived_at is not None:
-        return _archived_list_page(mailing_list)
+        return _archived_list_page(session, mailing_list)
     return render_template(
         "public/subscribe/confirm.html",
         mailing_list=mailing_list,
@@ -227,7 +217,7 @@ def update(token: str) -> ResponseReturnValue:
 def welcome(session: Session, list_slug: str) -> ResponseReturnValue:
     mailing_list = get_list(session, list_slug)
     if mailing_list.archived_at is not None:
-        return _archived_list_page(mailing_list)
+        return _archived_list_page(session, mailing_list)
     return render_template(
         "public/subscribe/welcome.html",
         mailing_list=mailing_list,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nif.web.admin.chart_layout import (
+from nif.web.admin.charts import (
     PLOT_HEIGHT,
     TOP_MARGIN,
     ChartAxes,
