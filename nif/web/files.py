@@ -18,25 +18,21 @@ from nif.web.current import services
 FORM_TEXT_BYTES = 200_000
 """Bytes allowed for the form fields beside the file."""
 
-UploadLimit = tuple[Callable[[Settings], int], Callable[[int], str]]
-PICTURE_UPLOAD: UploadLimit = (lambda settings: settings.media_largest, explain_size_limit)
-SUBSCRIBER_FILE_UPLOAD: UploadLimit = (
-    lambda settings: settings.import_largest,
-    file_too_large_message,
-)
-"""The maximum size in bytes, and the message for a larger file."""
+SIZE_MESSAGES: dict[str, Callable[[int], str]] = {
+    "media_largest": explain_size_limit,
+    "import_largest": file_too_large_message,
+}
+"""The message for a larger file, by the setting with the maximum size in bytes."""
 
 
-def accepts_picture_upload(view: View) -> View:
-    """Declare that a view accepts a picture file."""
-    view.upload_limit = PICTURE_UPLOAD  # type: ignore[attr-defined]
-    return view
+def accepts_upload(setting: str) -> Callable[[View], View]:
+    """Declare that a view accepts a file of at most the size in this setting."""
 
+    def mark(view: View) -> View:
+        view.upload_limit = setting  # type: ignore[attr-defined]
+        return view
 
-def accepts_subscriber_file(view: View) -> View:
-    """Declare that a view accepts a subscriber file."""
-    view.upload_limit = SUBSCRIBER_FILE_UPLOAD  # type: ignore[attr-defined]
-    return view
+    return mark
 
 
 def enforce_upload_limits(app: Flask, settings: Settings) -> None:
@@ -48,17 +44,17 @@ def enforce_upload_limits(app: Flask, settings: Settings) -> None:
     @app.before_request
     def read_upload() -> Any:
         view = app.view_functions.get(request.endpoint or "")
-        limit: UploadLimit | None = getattr(view, "upload_limit", None)
+        limit: str | None = getattr(view, "upload_limit", None)
         if request.method != "POST" or limit is None:
             return None
         if not current_user.is_authenticated:
             return current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
-        max_bytes, message = limit
-        request.max_content_length = max_bytes(settings) + FORM_TEXT_BYTES
+        max_bytes: int = getattr(settings, limit)
+        request.max_content_length = max_bytes + FORM_TEXT_BYTES
         try:
             request.files  # noqa: B018  (accessing it reads it)
         except RequestEntityTooLarge:
-            raise UploadTooLarge(message(max_bytes(settings))) from None
+            raise UploadTooLarge(SIZE_MESSAGES[limit](max_bytes)) from None
         return None
 
 

@@ -16,7 +16,7 @@ from nif.web.access import Access, page_view
 from nif.web.admin.repermission import blueprint as repermission_blueprint
 from nif.web.admin.repermission import measure_repermission_progress
 from nif.web.current import reading, settings
-from nif.web.files import accepts_subscriber_file, stream_download
+from nif.web.files import accepts_upload, stream_download
 from nif.web.forms import Choice, Form, Lines, Tick, Upload, required
 from nif.web.staff_actions import StaffAction, staff_action
 
@@ -105,7 +105,7 @@ def new(session: Session, slug: str, form: FileForm | None = None) -> str:
 
 
 @blueprint.post("/import")
-@accepts_subscriber_file
+@accepts_upload("import_largest")
 @staff_action(Access.ADMIN, FileForm, page=new)
 def create(action: StaffAction, form: FileForm, slug: str) -> ResponseReturnValue:
     folder, uploaded = settings().imports, form.file.data

@@ -150,7 +150,7 @@ def index(session: Session) -> str:
         (
             mailing_list,
             _next_slot(session, mailing_list, now),
-            [row for row in rows if row.send.list_id == mailing_list.id],
+            [row for row in rows if row["send"].list_id == mailing_list.id],
         )
         for mailing_list in mailing_lists
     ]
@@ -174,7 +174,7 @@ def show(session: Session, slug: str) -> str:
         next_slot=next_slot,
         digest=next_digest.compose_if_active(session, mailing_list, next_slot, now),
         editions=list_recent_editions(session, mailing_list),
-        sends={row.send.edition_id: row for row in sends},
+        sends={row["send"].edition_id: row for row in sends},
         slot_labels=send_status.SLOT_LABELS,
         topics=list(tag_names_of(session, mailing_list.tags).values()),
         languages=lists.LANGUAGES,

@@ -1,15 +1,16 @@
 """Re-permission campaigns: their progress, and starting one for an import."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from nif.imports import imports, repermission
-from nif.sends.certificates import DeliveryCounts, count_deliveries
-from nif.sends.models import Send, SendState
+from nif.sends.certificates import count_deliveries
+from nif.sends.models import SendState
 from nif.sends.repermission import MAX_MAILS_PER_HOUR, RepermissionCampaign, send_of_campaign
 from nif.sends.reputation import count_send_events
 from nif.subscriptions.lists import get_list
@@ -23,23 +24,6 @@ blueprint = Blueprint("repermission", __name__)
 
 CAMPAIGN_PATH = "/import/<id:import_id>/repermission"
 BOUNCE_EVENTS = ("blocked", "bounce", "dropped")
-
-
-@dataclass(frozen=True)
-class RepermissionProgress:
-    """A campaign, its send, and their counts. `done_at` estimates when the last mail is sent."""
-
-    campaign: RepermissionCampaign
-    send: Send
-    counts: DeliveryCounts
-    state: str
-    trouble: send_status.TroubleExplanation | None
-    bounced: int
-    done_at: datetime | None
-
-    @property
-    def is_mailing(self) -> bool:
-        return self.send.state in {SendState.SENDING, SendState.PAUSED}
 
 
 class CampaignForm(Form):
@@ -90,8 +74,11 @@ def create(
 
 def measure_repermission_progress(
     session: Session, campaign: RepermissionCampaign | None, *, now: datetime
-) -> RepermissionProgress | None:
-    """The progress of a campaign. None without one."""
+) -> dict[str, Any] | None:
+    """A campaign, its send, and their counts; `done_at` estimates when the last mail is sent.
+
+    None without a campaign.
+    """
     if campaign is None:
         return None
     send = send_of_campaign(session, campaign)
@@ -100,15 +87,16 @@ def measure_repermission_progress(
     if send.state is SendState.SENDING and counts.pending:
         starts_at = max(now, campaign.available_at, send.starts_at)
         done_at = starts_at + timedelta(hours=counts.pending / campaign.per_hour)
-    return RepermissionProgress(
-        campaign=campaign,
-        send=send,
-        counts=counts,
-        state=send_status.describe_send_state(send, counts, now=now),
-        trouble=send_status.explain_pause(send),
-        bounced=sum(events.get(kind, 0) for kind in BOUNCE_EVENTS),
-        done_at=done_at,
-    )
+    return {
+        "campaign": campaign,
+        "send": send,
+        "counts": counts,
+        "state": send_status.describe_send_state(send, counts, now=now),
+        "trouble": send_status.explain_pause(send),
+        "bounced": sum(events.get(kind, 0) for kind in BOUNCE_EVENTS),
+        "done_at": done_at,
+        "is_mailing": send.state in {SendState.SENDING, SendState.PAUSED},
+    }
 
 
 def _longest_duration() -> timedelta:

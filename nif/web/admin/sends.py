@@ -1,7 +1,6 @@
 """All sends, and the page of one: its progress, its problems, and control over it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +12,7 @@ from sqlalchemy.orm import Session
 from nif.clock import utc_now
 from nif.errors import Invalid
 from nif.sends import circuit_breaker, control, reports, reputation
-from nif.sends.certificates import DeliveryCounts, count_deliveries, count_deliveries_of_sends
+from nif.sends.certificates import count_deliveries, count_deliveries_of_sends
 from nif.sends.models import (
     Attempt,
     Batch,
@@ -58,42 +57,6 @@ class ResolutionForm(Form):
         name="as",
         problem="Say whether the batch was sent.",
     )
-
-
-@dataclass(frozen=True)
-class SendRow:
-    """One line of a table of sends."""
-
-    send: Send
-    subject: str
-    list_title: str
-    state: str
-    tally: DeliveryCounts
-    trouble: send_status.TroubleExplanation | None
-
-
-@dataclass(frozen=True)
-class SendProgress:
-    """A send at this moment.
-
-    `phase` changes when the page needs a reload and not new figures alone. `starts` is the time of
-    day, in the list's time zone, at which a send in the future starts. `untouched` is true while
-    no batch has been posted, so that the send can be undone.
-    """
-
-    send: Send
-    tally: DeliveryCounts
-    state: str
-    pace: reports.SendSpeed | None
-    limits: list[str]
-    starts: str | None
-    untouched: bool
-    phase: str
-
-    @property
-    def is_posting(self) -> bool:
-        """Whether batches are being posted, so that the page shows an estimate."""
-        return self.state == "Sending" and self.tally.pending > 0
 
 
 @page_view(blueprint, Access.ADMIN, "")
@@ -228,24 +191,30 @@ def _done(
     return action.done(message.format(copies_out), url_for(".show", send_id=send.id))
 
 
-def send_rows(session: Session, sends: Sequence[Send]) -> list[SendRow]:
-    """The lines of several sends. The deliveries of all are counted in one query."""
+def send_rows(session: Session, sends: Sequence[Send]) -> list[dict[str, Any]]:
+    """The lines of a table of sends. The deliveries of all are counted in one query."""
     counted, now = count_deliveries_of_sends(session, sends), utc_now()
     return [
-        SendRow(
-            send=send,
-            subject=send.edition.as_message().subject,
-            list_title=send.mailing_list.title,
-            state=send_status.describe_send_state(send, counted[send.id], now=now),
-            tally=counted[send.id],
-            trouble=send_status.explain_pause(send),
-        )
+        {
+            "send": send,
+            "subject": send.edition.as_message().subject,
+            "list_title": send.mailing_list.title,
+            "state": send_status.describe_send_state(send, counted[send.id], now=now),
+            "tally": counted[send.id],
+            "trouble": send_status.explain_pause(send),
+        }
         for send in sends
     ]
 
 
-def measure_send_progress(session: Session, send: Send, *, now: datetime) -> SendProgress:
-    """The progress of a send, with few and cheap queries: every open page polls it."""
+def measure_send_progress(session: Session, send: Send, *, now: datetime) -> dict[str, Any]:
+    """The progress of a send, with few and cheap queries: every open page polls it.
+
+    `phase` changes when the page needs a reload and not new figures alone. `starts` is the time of
+    day, in the list's time zone, at which a send in the future starts. `untouched` is true while
+    no batch has been posted, so that the send can be undone. `is_posting` says that batches are
+    being posted, so that the page shows an estimate.
+    """
     counts, today = count_deliveries(session, send), now.astimezone(UTC).date()
     breaker = circuit_breaker.find_tripped_breaker(session)
     state = send_status.describe_send_state(
@@ -260,16 +229,17 @@ def measure_send_progress(session: Session, send: Send, *, now: datetime) -> Sen
     posted = select(Attempt.id).where(Attempt.send_id == send.id).limit(1)
     untouched = send.state in OPEN_STATES and session.scalar(posted) is None
     facts = (state, send.stop_cause, breaker and breaker.cause, counts.undecided > 0, untouched)
-    return SendProgress(
-        send=send,
-        tally=counts,
-        state=state,
-        pace=pace,
-        limits=send_status.describe_limits(limits, today),
-        starts=starts,
-        untouched=untouched,
-        phase="/".join(str(fact) for fact in facts),
-    )
+    return {
+        "send": send,
+        "tally": counts,
+        "state": state,
+        "pace": pace,
+        "limits": send_status.describe_limits(limits, today),
+        "starts": starts,
+        "untouched": untouched,
+        "phase": "/".join(str(fact) for fact in facts),
+        "is_posting": state == "Sending" and counts.pending > 0,
+    }
 
 
 def _gather_evidence(session: Session, send: Send) -> dict[str, Any]:

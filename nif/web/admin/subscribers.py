@@ -28,11 +28,7 @@ from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_subscribers", __name__, url_prefix="/admin/subscribers")
 
-STATE_LABELS = {
-    SubscriptionState.CONFIRMED.value: "Confirmed",
-    SubscriptionState.PENDING.value: "Pending",
-    SubscriptionState.UNSUBSCRIBED.value: "Unsubscribed",
-}
+STATE_LABELS = {"confirmed": "Confirmed", "pending": "Pending", "unsubscribed": "Unsubscribed"}
 
 
 class SubscriberSearchForm(Form):

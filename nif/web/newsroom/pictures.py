@@ -21,7 +21,7 @@ from nif.media.storage import content_file_name
 from nif.media.uploads import ReceivedUpload, clean_picture, encode_master, receive_upload
 from nif.web.access import Access, page_view
 from nif.web.current import reading, services, settings
-from nif.web.files import accepts_picture_upload
+from nif.web.files import accepts_upload
 from nif.web.forms import Choice, Form, Hidden, Line, Tick, Upload, required
 from nif.web.staff_actions import StaffAction, staff_action
 
@@ -162,7 +162,7 @@ def new(_session: Session, form: UploadForm | None = None) -> str:
 
 
 @blueprint.post("/new")
-@accepts_picture_upload
+@accepts_upload("media_largest")
 @staff_action(Access.EDITOR, UploadForm, page=new)
 def create(action: StaffAction, form: UploadForm) -> ResponseReturnValue:
     try:

@@ -48,13 +48,6 @@ A box ticked earlier sends the fingerprint of the text that was checked, so that
 does not carry over to new text.
 """
 
-LONGEST_DECLARATION = {
-    "origin_by": 200,
-    "relationship_sentences": 2000,
-    "money_by": 200,
-    "ai_tasks": 300,
-    "ai_tools": 300,
-}
 MAX_SENTENCES = 12
 
 
@@ -309,18 +302,15 @@ def _clean_text(text: str) -> str:
     return "".join(c for c in lines if c in "\n\t" or c.isprintable() or c.isspace())
 
 
-LONGEST_STORY_TEXT = {
-    "headline": 200,
-    "dek": 300,
-    "lead": 2000,
-    "byline": 200,
-    "reason_subject": 300,
-}
-LONGEST_SOURCE_TEXT = {
+LONGEST_TEXT = {
+    **{"headline": 200, "dek": 300, "lead": 2000, "byline": 200, "reason_subject": 300},
+    **{"origin_by": 200, "relationship_sentences": 2000, "money_by": 200},
+    **{"ai_tasks": 300, "ai_tools": 300, "label": 100},
     **{"publisher": 200, "title": 300, "url": 2000, "taken": 500},
     **{"unnamed_because": 300, "known_to": 200},
 }
-LONGEST_LABEL = 100
+"""Characters, by the name of the field in the form, a section or a source."""
+
 LONGEST_BULLET = 1000
 MAX_BULLETS = 40
 LONGEST_TAG = 50
@@ -430,7 +420,7 @@ def _find_problems(form: StoryForm) -> Iterator[tuple[str, str]]:
     if not form.headline.strip():
         text = "Give the draft a headline, so that it can be found. You can change it later."
         yield "headline", text
-    yield from _length_problems(vars(form), LONGEST_STORY_TEXT)
+    yield from _length_problems(vars(form))
     yield from _picture_problems("picture_id", form.picture_id)
     yield from _choice_problems(form)
     yield from _tag_problems(_tag_names(form))
@@ -448,7 +438,7 @@ def _declaration_problems(form: DeclarationForm) -> Iterator[tuple[str, str]]:
         value = getattr(form, question.value)
         if value and value not in list(values):
             yield question.value, "Choose one of the answers."
-    yield from _length_problems(vars(form), LONGEST_DECLARATION)
+    yield from _length_problems(vars(form))
     if len(form.sentences) > MAX_SENTENCES:
         yield "relationship_sentences", f"At most {MAX_SENTENCES} sentences."
 
@@ -463,11 +453,9 @@ def _choice_problems(form: StoryForm) -> Iterator[tuple[str, str]]:
         yield "embargo_until", text
 
 
-def _length_problems(
-    texts: Mapping[str, str], longest: Mapping[str, int], prefix: str = ""
-) -> Iterator[tuple[str, str]]:
-    for name, limit in longest.items():
-        if len(texts[name].strip()) > limit:
+def _length_problems(texts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, limit in LONGEST_TEXT.items():
+        if len(texts.get(name, "").strip()) > limit:
             yield prefix + name, f"Make this shorter: at most {limit:,} characters."
 
 
@@ -487,7 +475,7 @@ def _picture_problems(name: str, chosen: str) -> Iterator[tuple[str, str]]:
 
 
 def _section_problems(prefix: str, row: SectionRow) -> Iterator[tuple[str, str]]:
-    yield from _length_problems({"label": row.label}, {"label": LONGEST_LABEL}, prefix)
+    yield from _length_problems(vars(row), prefix)
     if not row.label.strip():
         yield prefix + "label", "Give this section a label, such as “Why it matters:”."
     yield from _picture_problems(prefix + "picture", row.picture)
@@ -499,7 +487,7 @@ def _section_problems(prefix: str, row: SectionRow) -> Iterator[tuple[str, str]]
 
 
 def _source_problems(prefix: str, row: SourceRow) -> Iterator[tuple[str, str]]:
-    yield from _length_problems(vars(row), LONGEST_SOURCE_TEXT, prefix)
+    yield from _length_problems(vars(row), prefix)
     if _enum_member(SourceKind, row.kind) is None:
         yield prefix + "kind", "Choose what kind of source this is."
     if row.relied_on and row.relied_on not in SOURCE_POSITIONS:
