@@ -2,7 +2,7 @@
 
 import json
 
-from flask import Blueprint, redirect, render_template, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -75,12 +75,14 @@ def delete(token: str) -> str:
     return render_template("public/personal_data/deleted.html")
 
 
-# These addresses were given out before they changed. They redirect for good.
+OLD_ADDRESSES = {"known": ".show", "known.json": ".download", "forget": ".confirm_delete"}
+"""These addresses were given out before they changed. They redirect for good."""
 
 
-@blueprint.get("/known", defaults={"endpoint": ".show"})
-@blueprint.get("/known.json", defaults={"endpoint": ".download"})
-@blueprint.route("/forget", methods=["GET", "POST"], defaults={"endpoint": ".confirm_delete"})
+@blueprint.get("/known")
+@blueprint.get("/known.json")
+@blueprint.route("/forget", methods=["GET", "POST"])
 @open_to(Access.TOKEN)
-def redirect_old_address(token: str, endpoint: str) -> ResponseReturnValue:
-    return redirect(url_for(endpoint, token=token), 308)
+def redirect_old_address(token: str) -> ResponseReturnValue:
+    old = request.path.rpartition("/")[2]
+    return redirect(url_for(OLD_ADDRESSES[old], token=token), 308)

@@ -100,8 +100,8 @@ def new_in_frame(
     """Raises NotFound for an unknown list."""
     form = form or SubscribeForm(list=list_slug)
     form.hand_out()
-    allow_framing()
     mailing_list, others = get_list(session, list_slug), offered_lists(session)
+    allow_framing()
     page = render_template(
         "public/subscribe/framed_form.html",
         mailing_list=mailing_list,
