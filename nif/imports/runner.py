@@ -123,6 +123,8 @@ class ClaimedImport:
             if run is None:
                 raise ImportClaimLost("Another worker has claimed this import, or it was stopped.")
             yield session, run
+            if run.due_at is not None:
+                run.due_at = self.context.clock() + IMPORT_LEASE
         self.run = run
         self.context.report_progress(run)
 

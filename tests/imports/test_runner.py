@@ -296,6 +296,30 @@ def test_a_slow_worker_that_lost_its_claim_writes_nothing(populated, small_batch
     assert populated.list_counters() == {"confirmed": 4, "unsubscribed": 3, "pending": 1}
 
 
+def test_a_dry_run_whose_batches_outlast_the_lease_keeps_its_claim(populated, small_batches):
+    """Otherwise two workers take it from each other for ever, each from the first row on."""
+    small_batches(4)
+    import_id = populated.upload(MIXED)
+    with populated.database.transaction() as session:
+        imports.start_dry_run(session, session.get_one(ImportRun, import_id), now=NOON)
+    moments = [NOON]
+    competed = []
+
+    def read_slow_clock():
+        moments.append(moments[-1] + runner.IMPORT_LEASE)
+        return moments[-1]
+
+    def compete(run):
+        other = replace(populated.context, clock=lambda: moments[-1])
+        competed.append(run_import(other, import_id))
+
+    slow = replace(populated.context, clock=read_slow_clock, report_progress=compete)
+    assert run_import(slow, import_id)
+
+    assert competed == [False] * 5
+    assert populated.get_run(import_id).state is ImportState.DRY_RUN_DONE
+
+
 def test_a_stopped_import_resumes_at_the_same_row(populated, small_batches):
     small_batches(4)
     import_id = populated.upload(MIXED)
