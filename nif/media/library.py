@@ -189,7 +189,8 @@ def change_picture(
 
 def retry_renditions(picture: Picture, *, now: datetime) -> None:
     """Have files tried again that could not be made."""
-    picture.attempts, picture.due_at = 0, now
+    if picture.is_preparing:
+        picture.attempts, picture.due_at = 0, now
 
 
 def count_picture_uses(session: Session, changes: Mapping[int, int]) -> None:

@@ -146,9 +146,9 @@ def record_renditions(
             row.picture_id, row.set_number = picture_id, set_number
         session.add_all(rows)
         picture.ready_set, picture.attempts = set_number, 0
-        if not picture.is_preparing:
-            picture.due_at = None
-        session.flush()
+    if not picture.is_preparing:
+        picture.due_at, picture.attempts = None, 0
+    session.flush()
     return True
 
 

@@ -210,6 +210,15 @@ def test_a_retry_is_due_at_once_however_often_it_failed(session: Session) -> Non
     assert (picture.attempts, picture.due_at) == (0, NOON)
 
 
+def test_a_retry_of_a_finished_picture_asks_for_nothing(session: Session) -> None:
+    picture = an_unprepared_picture(session)
+    picture.ready_set, picture.due_at = picture.requested_set, None
+
+    retry_renditions(picture, now=NOON)
+
+    assert picture.due_at is None
+
+
 def test_pictures_are_listed_page_by_page_newest_first(session: Session) -> None:
     ids = [an_unprepared_picture(session).id for _ in range(5)]
 

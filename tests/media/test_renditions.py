@@ -131,6 +131,21 @@ def test_a_slower_worker_does_not_replace_finished_files(
     assert "late.jpg" not in names
 
 
+def test_a_finished_picture_that_is_due_all_the_same_is_made_once_and_then_never(
+    database: Database, storage: MemoryStorage
+) -> None:
+    picture_id = add_a_picture(database, storage)
+    make_due_renditions(database.transaction, storage, clock=lambda: NOON)
+    with database.transaction() as session:
+        get_picture(session, picture_id).due_at = NOON
+
+    make_due_renditions(database.transaction, storage, clock=lambda: NOON)
+
+    with database.reading() as session:
+        picture = get_picture(session, picture_id)
+        assert (picture.due_at, picture.attempts) == (None, 0)
+
+
 def test_a_picture_deleted_in_the_meantime_leaves_no_files(
     database: Database, storage: MemoryStorage
 ) -> None:
