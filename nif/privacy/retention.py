@@ -77,10 +77,11 @@ class RetentionRule:
         if self.apply is not None:
             return self.apply(session, moment)
         key = inspect(self.model).primary_key[0]
-        query = select(key).where(self.older_than(moment)).limit(BATCH_ROWS)
-        keys = session.scalars(query).all()
-        session.execute(delete(self.model).where(key.in_(keys)))
-        return len(keys)
+        is_old = self.older_than(moment)
+        keys = session.scalars(select(key).where(is_old).limit(BATCH_ROWS)).all()
+        # Asked again, because a row may have been renewed since it was read.
+        deletion = delete(self.model).where(key.in_(keys), is_old).returning(key)
+        return len(session.scalars(deletion).all())
 
 
 def run_retention(

@@ -1,9 +1,10 @@
 """Retention deletes what is old, in batches, keeps the rest, and is documented."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from nif.database import Database
 from nif.limits import RateLimitCount, allow_attempt
@@ -37,6 +38,7 @@ from nif.subscriptions.models import (
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_subscription
 from tests.sends.helpers import accept, claimed_batch, planned_send
+from tests.waiting import wait_until
 
 COMMANDS_AND_HEADINGS = range(3 + 3)
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
@@ -183,6 +185,35 @@ def test_retention_runs_once_a_day_whichever_worker_comes_first(database: Databa
 
 def test_an_unparsable_network_is_stored_as_unknown() -> None:
     assert shorten_network("somewhere/24") == "unknown"
+
+
+def test_a_count_that_begins_again_while_it_is_being_deleted_stays(database: Database) -> None:
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    later = NOON + 32 * DAY
+    limit = {"most": 3, "per": DAY}
+    with database.transaction() as session:
+        allow_attempt(session, "sign in", "ann", **limit, now=NOON)
+    rule = next(one for one in retention_rules(RetentionPeriods()) if one.name == "rate_limits")
+
+    def delete_old() -> int:
+        with database.transaction() as session:
+            return rule.apply_to_batch(session, later)
+
+    def is_waiting() -> bool:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        with database.reading() as session:
+            return bool(session.scalar(text(f"{waiting} AND datname = current_database()")))
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as session:
+            allow_attempt(session, "sign in", "ann", **limit, now=later)
+            deleting = pool.submit(delete_old)
+            wait_until(is_waiting, "the deletion waits for the row")
+        assert deleting.result() == 0
+
+    with database.reading() as session:
+        assert session.scalars(select(RateLimitCount.window_started_at)).all() == [later]
 
 
 def test_the_documentation_lists_every_retention_rule_and_every_table() -> None:
