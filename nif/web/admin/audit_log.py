@@ -126,15 +126,12 @@ CSV_HEADINGS = ("at", "account", "name", "action", "kind", "subject", "detail")
 @page_view(blueprint, Access.ADMIN, "/audit-log")
 def index(session: Session) -> str:
     after = request.args.get("after")
-    page = audit_log.list_audit_entries(session, _read_filters(), after=after)
-    names = [(account.id, account.name) for account in accounts.list_accounts(session)]
     since = utc_now().date() - FAILED_SIGN_INS_SINCE
-    failed = audit_log.list_failed_sign_ins(session, since=since) if not after else []
     return render_template(
         "admin/audit_log/index.html",
-        page=page,
-        account_names=names,
-        failed=failed,
+        page=audit_log.list_audit_entries(session, _read_filters(), after=after),
+        account_names=[(account.id, account.name) for account in accounts.list_accounts(session)],
+        failed=audit_log.list_failed_sign_ins(session, since=since) if not after else [],
         typed={name: request.args.get(name, "") for name in ("account", "action", "day")},
         action_labels=ACTION_LABELS,
         subject_address=subject_address,

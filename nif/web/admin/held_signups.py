@@ -82,8 +82,6 @@ def index(session: Session) -> str:
     counts = held.list_held_counts(session)
     asked = [one for one in HoldReason if one.value == request.args.get("reason")]
     reason = next(iter(asked or [one.reason for one in counts]), None)
-    page = held.list_held_signups(session, reason, after=after) if reason else None
-    rate = attack_mode.average_signup_rate(session, since=now - attack_mode.RECENT, until=now)
     usual = attack_mode.average_signup_rate(
         session, since=now - attack_mode.WEEK, until=now - attack_mode.RECENT
     )
@@ -92,8 +90,8 @@ def index(session: Session) -> str:
         "admin/held_signups/index.html",
         counts=counts,
         chosen_reason=reason,
-        page=page,
-        rate=rate,
+        page=held.list_held_signups(session, reason, after=after) if reason else None,
+        rate=attack_mode.average_signup_rate(session, since=now - attack_mode.RECENT, until=now),
         usual=usual,
         off_until=mode.off_until if mode and mode.off_until and mode.off_until > now else None,
         reason_labels=HOLD_REASON_LABELS,

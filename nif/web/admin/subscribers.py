@@ -103,11 +103,10 @@ def show(session: Session, subscriber_id: int) -> str:
     after = request.args.get("after")
     subscriber = profile.get_subscriber(session, subscriber_id)
     subscriber_profile = profile.load_subscriber_profile(session, subscriber)
-    mailings = profile.list_mailed_editions(session, subscriber, after=after)
     return render_template(
         "admin/subscribers/show.html",
         profile=subscriber_profile,
-        mailings=mailings,
+        mailings=profile.list_mailed_editions(session, subscriber, after=after),
         after=after,
         state_labels=STATE_LABELS,
         reason_labels=SUPPRESSION_REASON_LABELS,

@@ -32,10 +32,9 @@ class RoleForm(Form):
 @page_view(blueprint, Access.ADMIN, "")
 def index(session: Session, form: InvitationForm | None = None) -> str:
     form = form or InvitationForm()
-    team = accounts.list_accounts(session)
     return render_template(
         "admin/team/index.html",
-        accounts=team,
+        accounts=accounts.list_accounts(session),
         form=form,
         roles=ROLE_LABELS,
         second_factor_required=settings().require_second_factor.value,

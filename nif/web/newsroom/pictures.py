@@ -212,14 +212,12 @@ def _store_master(received: ReceivedUpload) -> library.StoredUpload:
 def show(session: Session, picture_id: int, form: PictureForm | None = None) -> str:
     """The page with the form as it was sent, or as it is saved."""
     picture = get_picture(session, picture_id)
-    snapshot = snapshot_picture(picture) if picture.ready_set else None
-    total_bytes = sum(rendition.size for rendition in picture.renditions)
     return render_template(
         "newsroom/pictures/show.html",
         form=form or _picture_form_of(picture),
         picture=picture,
-        snapshot=snapshot,
-        total_bytes=total_bytes,
+        snapshot=snapshot_picture(picture) if picture.ready_set else None,
+        total_bytes=sum(rendition.size for rendition in picture.renditions),
         rendering_failed=has_rendering_failed(picture, now=utc_now()),
         shapes=SHAPE_LABELS,
     )

@@ -178,10 +178,9 @@ def index(session: Session) -> str:
     text, after = clean_line(request.args.get("q", "")), request.args.get("after")
     kind = next((kind for kind in PartyKind if kind == request.args.get("kind")), None)
     today = utc_now().date()
-    page = parties.list_parties(session, on=today, text=text, kind=kind, after=after)
     return render_template(
         "newsroom/register/index.html",
-        page=page,
+        page=parties.list_parties(session, on=today, text=text, kind=kind, after=after),
         text=text,
         kind=kind,
         after=after,

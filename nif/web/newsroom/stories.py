@@ -96,14 +96,12 @@ def index(session: Session) -> str:
         }
     stories = [story for page in pages.values() for story in page.rows]
     pictures = get_pictures_of_stories(session, stories)
-    facts = {story.id: _story_facts(story, pictures) for story in stories}
-    published_statuses = published_status_of(session, stories)
     filters = {"state": state_name if len(states) == 1 else "", "mine": "1" if mine else "", "q": q}
     return render_template(
         "newsroom/stories/index.html",
         pages=pages,
-        facts=facts,
-        published_statuses=published_statuses,
+        facts={story.id: _story_facts(story, pictures) for story in stories},
+        published_statuses=published_status_of(session, stories),
         filters=filters,
         labels=labels,
     )
@@ -126,17 +124,19 @@ def new() -> ResponseReturnValue:
     return _story_form_page(blank_story_form(current_user.name))
 
 
-@page_view(blueprint, Access.AUTHOR, STORY_PATH)
-def edit(session: Session, story_id: int) -> ResponseReturnValue:
+@blueprint.get(STORY_PATH)
+@open_to(Access.AUTHOR)
+def edit(story_id: int) -> ResponseReturnValue:
     version = request.args.get("version", default=0, type=int)
-    story = get_story(session, story_id)
-    if not may_edit_story(story) or story.state is StoryState.SCHEDULED:
-        revision = publishing.freeze_revision(session, story, by=current_user.id, now=utc_now())
-        return render_template("newsroom/stories/read_only.html", story=story, body=revision)
-    form, restored = story_form_of(story), None
-    if version:
-        restored = autosave.get_autosave(session, story_id, version)
-        form = replace(read_story_form(restored.form), edits=story.edits)
+    with reading() as session:
+        story = get_story(session, story_id)
+        if not may_edit_story(story) or story.state is StoryState.SCHEDULED:
+            revision = publishing.freeze_revision(session, story, by=current_user.id, now=utc_now())
+            return render_template("newsroom/stories/read_only.html", story=story, body=revision)
+        form, restored = story_form_of(story), None
+        if version:
+            restored = autosave.get_autosave(session, story_id, version)
+            form = replace(read_story_form(restored.form), edits=story.edits)
     return _story_form_page(form, story_id=story_id, restored=restored)
 
 

@@ -24,26 +24,23 @@ blueprint = Blueprint("newsletters", __name__, url_prefix="/newsletters")
 @page_view(blueprint, Access.PUBLIC, "/")
 def index(session: Session) -> str:
     lists, ended = offered_lists(session), archived_lists(session)
-    topics = tag_names_of(session, sorted({tag for listed in lists for tag in listed.tags}))
     return render_template(
         "public/newsletters/index.html",
         lists=[(listed, next_slot_of_list(listed, now=utc_now())) for listed in lists],
         ended=ended,
-        topics=topics,
+        topics=tag_names_of(session, sorted({tag for listed in lists for tag in listed.tags})),
     )
 
 
 @page_view(blueprint, Access.PUBLIC, "/<list_slug>/")
 def show(session: Session, list_slug: str) -> str:
     mailing_list = get_list(session, list_slug)
-    editions = archive.list_sent_editions(session, mailing_list)
-    topics = tag_names_of(session, mailing_list.tags)
     offer = _offer_of(session, mailing_list)
     return render_template(
         "public/newsletters/show.html",
         next_slot=next_slot_of_list(mailing_list, now=utc_now()),
-        editions=editions,
-        topics=topics,
+        editions=archive.list_sent_editions(session, mailing_list),
+        topics=tag_names_of(session, mailing_list.tags),
         **offer,
     )
 
@@ -52,18 +49,14 @@ def show(session: Session, list_slug: str) -> str:
 def show_edition(session: Session, list_slug: str, day: str) -> str:
     mailing_list = get_list(session, list_slug)
     found = archive.get_sent_digest(session, mailing_list, _read_day(day))
-    corrections = list_carried_notes(session, found)
-    stories = [item.revision for item in found.items]
-    since = archive.list_notes_since_edition(session, found)
-    removed = archive.find_removed_story_ids(session, found)
     offer = _offer_of(session, mailing_list)
     return render_template(
         "public/newsletters/edition.html",
         edition=found,
-        stories=stories,
-        corrections=corrections,
-        since=since,
-        removed=removed,
+        stories=[item.revision for item in found.items],
+        corrections=list_carried_notes(session, found),
+        since=archive.list_notes_since_edition(session, found),
+        removed=archive.find_removed_story_ids(session, found),
         **offer,
     )
 
@@ -74,15 +67,13 @@ def show_correction(session: Session, list_slug: str, day: str, note_id: int) ->
     edition, correction = archive.get_sent_correction(
         session, mailing_list, _read_day(day), note_id
     )
-    wrong = archive.find_corrected_digest(session, edition, correction.note)
-    counts = count_correction_reach(session, [note_id])
     offer = _offer_of(session, mailing_list)
     return render_template(
         "public/newsletters/correction.html",
         edition=edition,
         correction=correction,
-        wrong=wrong,
-        reached=counts,
+        wrong=archive.find_corrected_digest(session, edition, correction.note),
+        reached=count_correction_reach(session, [note_id]),
         **offer,
     )
 

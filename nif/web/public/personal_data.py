@@ -41,12 +41,11 @@ def download(session: Session, token: str) -> ResponseReturnValue:
 @page_view(blueprint, Access.TOKEN, "/receipts")
 def show_receipts(session: Session, token: str) -> str:
     subscriber = get_subscriber_by_token(session, token, tokens())
-    receipts = consent_receipts.list_consent_receipts(session, subscriber.id)
     return render_template(
         "public/personal_data/receipts.html",
         token=token,
         address=subscriber.address,
-        receipts=receipts,
+        receipts=consent_receipts.list_consent_receipts(session, subscriber.id),
     )
 
 

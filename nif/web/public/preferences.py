@@ -177,14 +177,13 @@ def pause(token: str) -> ResponseReturnValue:
 def edit(session: Session, token: str, form: PauseForm | None = None) -> str:
     subscriber = get_subscriber_by_token(session, token, tokens())
     choices = list_subscription_choices(session, subscriber)
-    offers = tag_offers_of(session, subscriber)
     single_lists, families = preferences.group_by_family(choices)
     return render_template(
         "public/preferences/edit.html",
         token=token,
         subscriber=subscriber,
         choices=choices,
-        tag_offers=offers,
+        tag_offers=tag_offers_of(session, subscriber),
         single_lists=single_lists,
         families=families,
         paused=preferences.is_paused(subscriber, now=utc_now()),

@@ -21,15 +21,13 @@ def show(session: Session, slug: str) -> str:
     notes = notes_of_story(session, revision.story_id)
     # Cached with the page: when a send with a correction ends, the page version changes.
     counts = count_correction_reach(session, [note.id for note in notes]) if notes else {}
-    related = stories.list_related_stories(session, revision)
-    offer = find_default_list(session)
     return render_template(
         "public/stories/show.html",
         story=revision,
         notes=notes,
         reached=counts,
-        related=related,
-        offer=offer,
+        related=stories.list_related_stories(session, revision),
+        offer=find_default_list(session),
         form_ticket=FORM_TICKET_PLACEHOLDER,
         address=links().story(slug),
         record=links().transparency_record(slug),
@@ -50,7 +48,6 @@ def show_record(session: Session, slug: str) -> str:
 def front_page(session: Session) -> str:
     after = request.args.get("after")
     page = stories.list_newest_stories(session, after=after)
-    offer = find_default_list(session)
     # Only a story in good standing is shown largest.
     standing = [story for story in page.rows if story.standing.stands]
     lead = standing[0] if standing and not after else None
@@ -59,7 +56,7 @@ def front_page(session: Session) -> str:
         page=page,
         lead=lead,
         others=[story for story in page.rows if story is not lead],
-        offer=offer,
+        offer=find_default_list(session),
         form_ticket=FORM_TICKET_PLACEHOLDER,
     )
 
