@@ -1,5 +1,6 @@
 """nif ledger …"""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from nif.ledger import checkpoints, policies, verification
 from nif.ledger.chain import LedgerVerdict
 from nif.ledger.signatures import parse_jwks
 from nif.services import Services
-from nif.stories.publishing import LiveRevisions
+from nif.stories.publishing import list_live_revisions
 from nif.web.public.policies import POLICIES, ledger_policies
 
 existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -82,7 +83,7 @@ def record_policies(services: Services) -> int:
 
 def _verify_own_ledger() -> LedgerVerdict:
     with load_services().database.snapshot() as session:
-        return verification.verify_ledger(session, LiveRevisions(session))
+        return verification.verify_ledger(session, partial(list_live_revisions, session))
 
 
 def _verify_export(export: Path, key: Path) -> LedgerVerdict:

@@ -4,7 +4,7 @@ A check has a code, such as G11, that editors, tests and the documents name it b
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -79,12 +79,12 @@ class CheckContext:
     """
 
     story: Story
-    undecided_parties: tuple[str, ...] = ()
-    parties: frozenset[int] = field(default_factory=frozenset)
+    undecided_parties: Collection[str] = ()
+    parties: Sequence[int] = ()
     now: datetime | None = None
     pictures: Mapping[int, Picture] = field(default_factory=dict)
-    names_without_profile: tuple[str, ...] = ()
-    confidants: frozenset[str] | None = None
+    names_without_profile: Sequence[str] = ()
+    confidants: Collection[str] | None = None
 
 
 Problems = Iterator[tuple[str, str] | tuple[str, str, FindingLevel]]
@@ -130,8 +130,7 @@ def check_placeholders(context: CheckContext) -> Problems:
     """G33: no placeholder, such as TK, is left in the text."""
     for place, text in text_lines_of(context.story):
         if match := PLACEHOLDERS.search(text):
-            sentence = f"“{match[0]}” is still in the text: replace the placeholder."
-            yield place, sentence
+            yield place, f"“{match[0]}” is still in the text: replace the placeholder."
 
 
 def check_headline_claim(context: CheckContext) -> Problems:
@@ -159,7 +158,9 @@ def check_pictures(context: CheckContext) -> Problems:
 
 
 def _picture_findings(field: str, picture: Picture) -> Problems:
-    name = "The lead picture" if field == "picture_id" else _section_picture_name(field)
+    name = "The lead picture"
+    if field != "picture_id":
+        name = f"The picture of section {int(field.split('-')[1]) + 1}"
     if not (picture.alt.strip() or picture.is_decorative):
         text = f"{name} has no alt text: describe it in the library, or mark it as decorative."
         yield field, text
@@ -174,10 +175,6 @@ def _picture_findings(field: str, picture: Picture) -> Problems:
         yield field, f"{name} has no licence. May we show it?", FindingLevel.WARN
 
 
-def _section_picture_name(field: str) -> str:
-    return f"The picture of section {int(field.split('-')[1]) + 1}"
-
-
 QUOTATION = re.compile(r"[“”\"«»]")
 NUMBER = re.compile(r"\d")
 LONGEST_ANONYMITY_REASON = 160
@@ -188,7 +185,7 @@ def check_source_names(context: CheckContext) -> Problems:
     """G04: at least one source, each with a name and its exact address."""
     if not context.story.sources:
         yield "sources", "Name at least one source. Our own reporting counts as one."
-    for n, source in _numbered_sources(context):
+    for n, source in enumerate(context.story.sources, start=1):
         if source.kind in OWN_REPORTING_KINDS:
             continue
         if not (source.publisher.strip() or source.title.strip()):
@@ -203,7 +200,7 @@ def check_source_names(context: CheckContext) -> Problems:
 
 def check_source_use(context: CheckContext) -> Problems:
     """G05: each source says what the story uses of it."""
-    for n, source in _numbered_sources(context):
+    for n, source in enumerate(context.story.sources, start=1):
         if source.kind not in OWN_REPORTING_KINDS and not source.taken.strip():
             text = f"Say what the story uses of source {n}: facts, quotes, figures."
             yield _source_field(n, "taken"), text, FindingLevel.WARN
@@ -217,27 +214,26 @@ def check_claims(context: CheckContext) -> Problems:
     """
     sources = context.story.sources
     is_clear = len(sources) < 2 or any(source.kind in OWN_REPORTING_KINDS for source in sources)
+    publishers = [source.publisher.casefold() for source in sources if source.publisher]
     for s, section in enumerate(context.story.sections):
         for b, bullet in enumerate(section["bullets"], start=1):
             line, numbers = split_source_references(bullet)
             field, name = f"sections-{s}-bullets", f"Bullet {b} of “{section['label']}”"
             if unknown := [n for n in numbers if not 1 <= n <= len(sources)]:
                 yield (field, f"{name} cites source {unknown[0]}, which does not exist.")
-            if numbers or is_clear or any(_is_named_in(line, source) for source in sources):
+            if numbers or is_clear or any(name in line.casefold() for name in publishers):
                 continue
             if QUOTATION.search(line):
                 text = f"{name} has a quotation: end it with the number of its source, such as [1]."
                 yield field, text, FindingLevel.DECIDE
             elif NUMBER.search(line) or ALLEGATION.search(line):
-                text = (
-                    f"{name} has a number or an accusation: end it with the number of its source, "
-                )
-                yield field, f"{text}such as [1].", FindingLevel.WARN
+                text = f"{name} has a number or an accusation: end it with the number of its source"
+                yield field, f"{text}, such as [1].", FindingLevel.WARN
 
 
 def check_first_hand(context: CheckContext) -> Problems:
     """G07: a source that we did not see ourselves names another one that did."""
-    by_position = dict(_numbered_sources(context))
+    by_position = dict(enumerate(context.story.sources, start=1))
     for n, source in by_position.items():
         if source.seen_by_us:
             continue
@@ -252,7 +248,7 @@ def check_first_hand(context: CheckContext) -> Problems:
 
 def check_press_releases(context: CheckContext) -> Problems:
     """G09: each press release says how far we verified it."""
-    for n, source in _numbered_sources(context):
+    for n, source in enumerate(context.story.sources, start=1):
         if source.kind is SourceKind.PRESS_RELEASE and source.checked is None:
             text = f"Source {n} is a press release. Say how far we verified it."
             yield _source_field(n, "checked"), text
@@ -261,7 +257,7 @@ def check_press_releases(context: CheckContext) -> Problems:
 def check_unnamed_sources(context: CheckContext) -> Problems:
     """G08: an unnamed source has a reason and an editor who knows it, and is not the only one."""
     sources = context.story.sources
-    for n, source in _numbered_sources(context):
+    for n, source in enumerate(sources, start=1):
         if not source.is_unnamed:
             continue
         if source.kind not in OWN_REPORTING_KINDS:
@@ -299,14 +295,6 @@ def check_story_type(context: CheckContext) -> Problems:
     elif context.story.story_type is StoryType.BRIEF and has_own_reporting:
         text = "A brief sums up what others reported, but this one has our own reporting."
         yield "story_type", text, FindingLevel.WARN
-
-
-def _numbered_sources(context: CheckContext) -> Iterator[tuple[int, StorySource]]:
-    return enumerate(context.story.sources, start=1)
-
-
-def _is_named_in(line: str, source: StorySource) -> bool:
-    return bool(source.publisher) and source.publisher.casefold() in line.casefold()
 
 
 def _source_field(n: int, field: str = "publisher") -> str:
@@ -361,7 +349,7 @@ def check_relationships(context: CheckContext) -> Problems:
         yield "relationships", f"{text}is none."
     elif answer.value == RelationshipDeclaration.DECLARED and not answer.details.get("sentences"):
         yield "relationship_sentences", "Describe the relationship in a sentence for readers."
-    elif context.parties - set(answer.details.get("parties", ())):
+    elif set(context.parties) - set(answer.details.get("parties", ())):
         text = "The story names someone new since this was answered: answer it again."
         yield "relationships", text
 

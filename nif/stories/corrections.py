@@ -32,6 +32,7 @@ from nif.stories.models import (
     standing_after,
 )
 from nif.stories.publishing import (
+    COPIED_CONTENT,
     freeze_revision,
     hash_revision_content,
     make_revision_current,
@@ -51,8 +52,6 @@ REQUIRED_OF_CORRECTIONS = {
     "corrected_text": "Say what is right.",
     "severity": "Say how serious it was.",
 }
-
-REQUIRED_OF_NOTES = {"text": "Write the note that readers will see."}
 
 REMOVED_CONTENT = {"dek": "", "lead": "", "sections": [], "block": [], "sources": [], "tags": []}
 """The content of a story that was removed for legal or safety reasons."""
@@ -151,7 +150,7 @@ def revise_story(
     """Publish the working copy as the story's next revision. The caller has locked the story.
 
     Raises Invalid for a failed check, a change that is more than style, or an incomplete note;
-    NotAllowed where the editor may not choose this kind; Conflict where nothing was changed,
+    NotAllowed for a clarification by an author or editor; Conflict where nothing was changed,
     someone else changed the story since, or it is not published or was removed.
     """
     current = get_current_revision(session, story)
@@ -163,10 +162,12 @@ def revise_story(
         raise Conflict("Nothing was changed: the story is the same as its published version.")
     if problems := _change_problems(change, current):
         raise Invalid(problems)
-    _require_permission(change, by)
+    # It is tempting to call an error "true but misleading", so clarifications need more rights.
+    if change.kind is ChangeKind.CLARIFICATION and not by.may(RoleName.STANDARDS):
+        raise NotAllowed("A standards editor or an admin decides whether it is a clarification.")
     if not is_same and change.kind not in {ChangeKind.RETRACTION, ChangeKind.REMOVAL}:
-        require_checks_passed(session, story, records, now=now)
-        save_story_parties(session, story, records, now=now)
+        require_checks_passed(session, records)
+        save_story_parties(session, records, now=now)
     if change.kind is ChangeKind.STYLE:
         _guard_style_edit(session, story, current, revision, by)
     if change.kind is ChangeKind.REMOVAL:
@@ -181,15 +182,6 @@ def _require_unchanged_since_seen(story: Story, current: Revision, change: Story
         raise Conflict(
             "Someone else changed this story after you opened this page. Review it again."
         )
-
-
-def _require_permission(change: StoryChange, by: Account) -> None:
-    """Raises NotAllowed for a clarification by an author or editor.
-
-    It is tempting to call an error "true but misleading", so clarifications need more rights.
-    """
-    if change.kind is ChangeKind.CLARIFICATION and not by.may(RoleName.STANDARDS):
-        raise NotAllowed("A standards editor or an admin decides whether it is a clarification.")
 
 
 def _change_problems(change: StoryChange, current: Revision) -> dict[str, str]:
@@ -207,8 +199,9 @@ def _change_problems(change: StoryChange, current: Revision) -> dict[str, str]:
 
 
 def _note_problems(kind: ChangeKind, note: NoteInput, current_n: int) -> Iterator[tuple[str, str]]:
-    is_correction = kind is ChangeKind.CORRECTION
-    required = REQUIRED_OF_CORRECTIONS if is_correction else REQUIRED_OF_NOTES
+    required = {"text": "Write the note that readers will see."}
+    if kind is ChangeKind.CORRECTION:
+        required = REQUIRED_OF_CORRECTIONS
     for name, message in required.items():
         if not getattr(note, name):
             yield name, message
@@ -235,9 +228,9 @@ def _guard_style_edit(
 def _remove_content(revision: Revision) -> None:
     for name, empty in REMOVED_CONTENT.items():
         setattr(revision, name, empty)
-    names = ("slug", "story_type", "headline", "byline", "answers", *REMOVED_CONTENT)
     revision.word_count, revision.picture = 0, None
-    revision.content_hash = hash_revision_content({name: getattr(revision, name) for name in names})
+    kept = {name: getattr(revision, name) for name in COPIED_CONTENT}
+    revision.content_hash = hash_revision_content(kept | REMOVED_CONTENT)
 
 
 def _publish_revision(
@@ -261,28 +254,23 @@ def _publish_revision(
 
 
 def _build_note(story: Story, change: StoryChange, revision: Revision, by: Account) -> StoryNote:
+    """Its text: the label, which nobody can change, the moment in UTC, and the sentences."""
     note, kind = change.note or NoteInput(), change.kind
+    sentence = format_sentence(note.text)
     if kind is ChangeKind.CORRECTION:
-        sentence = format_correction(note.incorrect_text, note.corrected_text)
-    else:
-        sentence = format_sentence(note.text)
-    at = revision.published_at
-    by_a_reader = note.reported_by_reader or note.report_id is not None
-    return StoryNote(
-        story_id=story.id,
-        kind=kind,
-        severity=note_severity_of(kind, note.severity),
-        incorrect_text=note.incorrect_text,
-        corrected_text=note.corrected_text,
-        text=format_note_text(kind, sentence, by_a_reader=by_a_reader, now=at),
-        cause=note.cause,
-        reported_by_reader=by_a_reader,
-        report_id=note.report_id,
-        at=at,
-        first_wrong_n=note.first_wrong_n,
-        first_right_n=revision.n,
-        approved_by_id=by.id,
-    )
+        # Always both what was wrong and what is right.
+        wrong = note.incorrect_text.rstrip(" .")
+        right = format_sentence(note.corrected_text)
+        sentence = f"An earlier version of this story said {wrong}. {right}"
+    if by_a_reader := note.reported_by_reader or note.report_id is not None:
+        sentence += " Reported by a reader."
+    moment = revision.published_at.astimezone(UTC)
+    text = f"{NOTE_LABELS[kind]}, {moment.day} {moment:%B %Y, %H:%M}{_HEADING_END}{sentence}"
+    story_note = StoryNote(**vars(note), story_id=story.id, kind=kind, first_right_n=revision.n)
+    story_note.severity, story_note.text = note_severity_of(kind, note.severity), text
+    story_note.reported_by_reader = by_a_reader
+    story_note.at, story_note.approved_by_id = revision.published_at, by.id
+    return story_note
 
 
 def get_current_revision(session: Session, story: Story) -> Revision:
@@ -312,31 +300,13 @@ def may_confirm_style_edit(session: Session, story: Story, *, by: int) -> bool:
 
 def find_style_confirmation(session: Session, story: Story, *, excluding: int) -> Review | None:
     """The confirmation that what is saved now is style, by an account other than `excluding`."""
-    return session.scalar(
-        select(Review)
-        .where(
-            Review.story_id == story.id,
-            Review.verdict == ReviewVerdict.CONFIRMED,
-            Review.edits == story.edits,
-            Review.by_id != excluding,
-        )
-        .order_by(Review.id.desc())
-        .limit(1)
+    query = select(Review).where(
+        Review.story_id == story.id,
+        Review.verdict == ReviewVerdict.CONFIRMED,
+        Review.edits == story.edits,
+        Review.by_id != excluding,
     )
-
-
-def format_note_text(kind: ChangeKind, sentence: str, *, by_a_reader: bool, now: datetime) -> str:
-    """The text of a note: its label, which nobody can change, the moment in UTC, the sentence."""
-    moment = now.astimezone(UTC)
-    when = f"{moment.day} {moment:%B %Y, %H:%M} UTC"
-    credit = " Reported by a reader." if by_a_reader else ""
-    return f"{NOTE_LABELS[kind]}, {when}: {sentence}{credit}"
-
-
-def format_correction(incorrect_text: str, corrected_text: str) -> str:
-    """The sentences of a correction: always both what was wrong and what is right."""
-    wrong = incorrect_text.rstrip(" .")
-    return f"An earlier version of this story said {wrong}. {format_sentence(corrected_text)}"
+    return session.scalar(query.order_by(Review.id.desc()).limit(1))
 
 
 def format_sentence(text: str) -> str:

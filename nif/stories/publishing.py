@@ -50,8 +50,8 @@ def publish_story(session: Session, story: Story, *, by: int | None, now: dateti
     if story.state is StoryState.PUBLISHED:
         raise Conflict("This story is published already.")
     records = look_up_story_records(session, story, story_id=story.id, now=now)
-    require_checks_passed(session, story, records, now=now)
-    save_story_parties(session, story, records, now=now)
+    require_checks_passed(session, records)
+    save_story_parties(session, records, now=now)
     revision = freeze_revision(session, story, by=by, now=now, records=records)
     story.state, story.first_published_at, story.publish_at = StoryState.PUBLISHED, now, None
     # An editor who still has the draft open gets a conflict on saving, and learns of it.
@@ -71,14 +71,15 @@ def make_revision_current(session: Session, story: Story, revision: Revision) ->
     append_revision_to_ledger(session, story, revision)
 
 
-def require_checks_passed(
-    session: Session, story: Story, records: StoryRecords, *, now: datetime
-) -> None:
+def require_checks_passed(session: Session, records: StoryRecords) -> None:
     """Raises Invalid, by form field, where a check fails that was not overridden."""
-    findings = run_checks(records.check_context(story, now=now))
-    if blocking := blocking_findings_of(findings, list_overridden_codes(session, story)):
+    overridden = list_overridden_codes(session, records.story)
+    if blocking := blocking_findings_of(run_checks(records), overridden):
         raise Invalid(sentences_by_field(blocking))
 
+
+COPIED_CONTENT = ("slug", "story_type", "headline", "dek", "lead", "byline", "answers")
+"""The content that a revision takes from its working copy as it is."""
 
 PAGE_VERSION = select(PageVersion.version).where(PageVersion.id == 1)
 """Selects the version of the public pages; no row before the first change."""
@@ -122,16 +123,10 @@ def freeze_revision(
         pictures=pictures.values(),
     )
     content: dict[str, Any] = {
-        "slug": story.slug,
-        "story_type": story.story_type,
-        "headline": story.headline,
-        "dek": story.dek,
-        "lead": story.lead,
+        **{name: getattr(story, name) for name in COPIED_CONTENT},
         "sections": _anchor_sections(story.sections, pictures),
-        "byline": story.byline,
         "block": [asdict(sentence) for sentence in sentences],
         "sources": [_public_source_record(source) for source in story.sources],
-        "answers": story.answers,
         "tags": sorted([tag.slug, tag.name] for tag in story.tags),
     }
     if lead := find_picture_record(pictures, story.picture_id):
@@ -199,36 +194,26 @@ def backdate_story(session: Session, story: Story, *, moment: datetime) -> None:
     )
 
 
-TEXT_FIELDS = ("headline", "dek", "lead", "byline", "slug", "n")
-LIST_FIELDS = ("sections", "block", "sources", "tags")
-
-
 def _build_form_1(revision: Revision) -> dict[str, Any]:
     """All that readers saw, and no account's id: answers are signed by name.
 
     `picture` is there only where the revision has one.
     """
-    answers = {
-        question: {name: value for name, value in answer.items() if name != "by_id"}
-        for question, answer in revision.answers.items()
-    }
+    texts = ("headline", "dek", "lead", "byline", "slug", "n", "summary", "content_hash")
+    lists = ("sections", "block", "sources", "tags")
     return {
-        **{name: getattr(revision, name) for name in TEXT_FIELDS + LIST_FIELDS},
+        **{name: getattr(revision, name) for name in (*texts, *lists)},
         "story_type": revision.story_type.value,
         "kind": revision.kind.value,
-        "summary": revision.summary,
-        "answers": answers,
-        "content_hash": revision.content_hash,
+        "answers": {
+            question: {name: value for name, value in answer.items() if name != "by_id"}
+            for question, answer in revision.answers.items()
+        },
         **({"picture": revision.picture} if revision.picture else {}),
     }
 
 
 REVISION_FORMS = PayloadForms[Revision]({1: _build_form_1})
-
-
-def revision_payload_of(revision: Revision) -> dict[str, Any]:
-    """The payload of a new entry about `revision`."""
-    return REVISION_FORMS.write(revision)
 
 
 def append_revision_to_ledger(session: Session, story: Story, revision: Revision) -> None:
@@ -246,7 +231,7 @@ def append_revision_to_ledger(session: Session, story: Story, revision: Revision
     append_entry(
         session,
         LedgerEntryKind(revision.kind.value),
-        revision_payload_of(revision),
+        REVISION_FORMS.write(revision),
         story=story.ledger_id,
         revision=revision.n,
         now=revision.published_at,
@@ -259,29 +244,19 @@ def map_slugs_by_ledger_id(session: Session, ledger_ids: Collection[str]) -> dic
     return {row.ledger_id: row.slug for row in session.execute(query)}
 
 
-class LiveRevisions:
-    """Answers for entries about revisions: what the live row says, or that it is gone.
+def list_live_revisions(
+    session: Session, entries: Sequence[PublishedEntry]
+) -> Iterator[LiveRecord]:
+    """For entries about revisions: what the live row says, or that it is gone.
 
     Each revision is recomputed in the form of its own entry, so a field that the payload gained
     later accuses nobody.
     """
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def __call__(self, entries: Sequence[PublishedEntry]) -> Iterator[LiveRecord]:
-        about = {(entry.story, entry.revision): entry for entry in entries if entry.revision}
-        ledger_ids = {ledger_id for ledger_id, _ in about}
-        query = select(Story.ledger_id, Revision).join(Story, Story.id == Revision.story_id)
-        rows = self._session.execute(query.where(Story.ledger_id.in_(ledger_ids))) if about else ()
-        live: dict[tuple[str | None, int | None], Revision] = {
-            (ledger_id, revision.n): revision
-            for ledger_id, revision in rows
-            if (ledger_id, revision.n) in about
-        }
-        for key, entry in about.items():
-            revision = live.get(key)
-            yield (
-                entry.seq,
-                None if revision is None else REVISION_FORMS.recompute(revision, entry.payload),
-            )
+    about = {(entry.story, entry.revision): entry for entry in entries if entry.revision}
+    query = select(Story.ledger_id, Revision).join(Story, Story.id == Revision.story_id)
+    query = query.where(Story.ledger_id.in_({ledger_id for ledger_id, _ in about}))
+    rows = session.execute(query) if about else ()
+    live: dict[Any, Revision] = {(ledger_id, revision.n): revision for ledger_id, revision in rows}
+    for key, entry in about.items():
+        revision = live.get(key)
+        yield entry.seq, REVISION_FORMS.recompute(revision, entry.payload) if revision else None

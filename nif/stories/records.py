@@ -1,7 +1,7 @@
 """What NIF's records say about a story: its byline, and its parties and their relationships."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account, Profile, RoleName
 from nif.database import Base
-from nif.media.models import Picture
 from nif.register.disclosure_decisions import Disclosures, disclose_relationship, find_disclosures
 from nif.register.models import Materiality, PartyKind, Relationship
 from nif.register.name_matching import get_party_matcher
@@ -81,34 +80,12 @@ def _is_organisation(session: Session, name: str) -> bool:
     return party is not None and party.kind is not PartyKind.PERSON
 
 
-@dataclass(frozen=True)
-class StoryRecords:
-    """What NIF's records say about a story: its parties, relationships, pictures and byline.
+@dataclass(frozen=True, kw_only=True)
+class StoryRecords(CheckContext):
+    """What the checks take, with the relationships of the story's parties."""
 
-    `parties` are the ids of the parties that the story names; `pictures` are those that it shows,
-    by id. `confidants` are the names of the editors who may know an unnamed source;
-    `names_without_profile` are byline names that readers cannot look up.
-    """
-
-    parties: Sequence[int]
     relationships: Sequence[Relationship]
     disclosures: Disclosures
-    pictures: Mapping[int, Picture]
-    names_without_profile: Sequence[str]
-    confidants: Sequence[str]
-
-    def check_context(self, story: Story, *, now: datetime) -> CheckContext:
-        """The story and these records, as the checks take them."""
-        names = dict.fromkeys(each.party.name for each in self.disclosures.undecided)
-        return CheckContext(
-            story,
-            undecided_parties=tuple(names),
-            parties=frozenset(self.parties),
-            names_without_profile=tuple(self.names_without_profile),
-            confidants=frozenset(self.confidants),
-            now=now,
-            pictures=self.pictures,
-        )
 
 
 def find_named_parties(session: Session, story: Story) -> list[int]:
@@ -126,6 +103,9 @@ def look_up_story_records(
     relationships = list_relationships_in_force(session, parties, on=now.date())
     disclosures = find_disclosures(session, story_id, relationships, on=now.date())
     return StoryRecords(
+        story=story,
+        now=now,
+        undecided_parties=list(dict.fromkeys(each.party.name for each in disclosures.undecided)),
         parties=parties,
         relationships=relationships,
         disclosures=disclosures,
@@ -135,10 +115,9 @@ def look_up_story_records(
     )
 
 
-def save_story_parties(
-    session: Session, story: Story, records: StoryRecords, *, now: datetime
-) -> None:
+def save_story_parties(session: Session, records: StoryRecords, *, now: datetime) -> None:
     """Record a story's parties and authors, and that mandatory relationships are disclosed."""
+    story = records.story
     for each in records.relationships:
         if each.materiality is Materiality.ALWAYS and each.id not in records.disclosures.decisions:
             disclose_relationship(session, story.id, each, by=None, now=now)

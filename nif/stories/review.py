@@ -68,7 +68,7 @@ def schedule_story(
         raise Invalid({"publish_at": "The embargo ends later. Choose a time after it."})
     story.publish_at = at
     records = look_up_story_records(session, story, story_id=story.id, now=now)
-    require_checks_passed(session, story, records, now=now)
+    require_checks_passed(session, records)
     story.state = StoryState.SCHEDULED
     record_review(session, story, ReviewVerdict.APPROVED, by=by, now=now)
 
@@ -91,16 +91,13 @@ def publish_scheduled_story(session: Session, story: Story, *, now: datetime) ->
     Returns None where it is not due or where a check fails now; in the latter case the story
     returns to review with a remark. The caller has locked it, so that two workers publish it once.
     """
-    if story.state is not StoryState.SCHEDULED or story.publish_at is None:
+    is_scheduled = story.state is StoryState.SCHEDULED
+    if not is_scheduled or story.publish_at is None or story.publish_at > now:
         return None
-    if story.publish_at > now:
-        return None
-    approval = session.scalar(
-        select(Review)
-        .where(Review.story_id == story.id, Review.verdict == ReviewVerdict.APPROVED)
-        .order_by(Review.id.desc())
-        .limit(1)
+    approvals = select(Review).where(
+        Review.story_id == story.id, Review.verdict == ReviewVerdict.APPROVED
     )
+    approval = session.scalar(approvals.order_by(Review.id.desc()).limit(1))
     try:
         return publish_story(session, story, by=approval.by_id if approval else None, now=now)
     except Invalid as error:

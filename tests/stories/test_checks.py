@@ -262,9 +262,7 @@ def showing(session, **given: Any) -> CheckContext:
     for name, value in given.items():
         setattr(picture, name, value)
     session.flush()
-    context = look_up_story_records(session, story, story_id=story.id, now=NOON).check_context(
-        story, now=NOON
-    )
+    context = look_up_story_records(session, story, story_id=story.id, now=NOON)
     return replace(context, names_without_profile=())
 
 
@@ -303,9 +301,7 @@ def embargoed(session) -> CheckContext:
 
 
 def about_someone_new(session) -> CheckContext:
-    return CheckContext(
-        a_draft(session), parties=frozenset({7}), undecided_parties=("Palisade",), now=NOON
-    )
+    return CheckContext(a_draft(session), parties=[7], undecided_parties=("Palisade",), now=NOON)
 
 
 def test_a_story_under_embargo_fails_until_it_ends(session) -> None:

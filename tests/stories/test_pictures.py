@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,10 +18,10 @@ from nif.stories.drafts import SectionInput, create_draft, save_draft
 from nif.stories.models import BlockStyle, ChangeKind, Revision, Story
 from nif.stories.pictures import PICTURE_GONE
 from nif.stories.publishing import (
-    LiveRevisions,
+    REVISION_FORMS,
     freeze_revision,
+    list_live_revisions,
     publish_story,
-    revision_payload_of,
 )
 from nif.stories.style_edit_guard import list_protected_changes
 from tests.conftest import NOON
@@ -109,8 +110,8 @@ def test_a_revision_keeps_a_snapshot_of_the_picture(session: Session) -> None:
     assert (revision.picture["id"], revision.picture["credit"]) == (lead.id, "Ana Ruiz/NIF")
     assert revision.picture["shapes"]["share"]["jpeg"][0][1:] == [1200, 630]
     assert revision.sections[0]["picture"]["caption"] == "The buyer"
-    assert revision_payload_of(revision)["picture"] == revision.picture
-    assert verify_ledger(session, LiveRevisions(session)).broken is None
+    assert REVISION_FORMS.write(revision)["picture"] == revision.picture
+    assert verify_ledger(session, partial(list_live_revisions, session)).broken is None
 
 
 def test_a_story_without_pictures_has_the_same_hash_as_one_without_the_key(
@@ -124,7 +125,7 @@ def test_a_story_without_pictures_has_the_same_hash_as_one_without_the_key(
 
     assert revision.content_hash == with_keys.content_hash
     assert set(revision.sections[0]) == {"anchor", "label", "bullets"}
-    assert "picture" not in revision_payload_of(revision_of(session, story))
+    assert "picture" not in REVISION_FORMS.write(revision_of(session, story))
 
 
 def revision_of(session: Session, story: Story) -> Revision:

@@ -1,5 +1,7 @@
 """The ledger's entries about stories outlive new fields, and name no story by its words."""
 
+from functools import partial
+
 import orjson
 import pytest
 from sqlalchemy import select, update
@@ -12,7 +14,7 @@ from nif.ledger.queries import encode_export_line, load_ledger_slice
 from nif.ledger.verification import verify_export, verify_ledger
 from nif.stories import publishing
 from nif.stories.models import Revision, Story
-from nif.stories.publishing import LiveRevisions
+from nif.stories.publishing import list_live_revisions
 from tests.factories import a_story
 
 
@@ -26,7 +28,7 @@ def add_form_2(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def verify(session: Session) -> LedgerVerdict:
-    return verify_ledger(session, LiveRevisions(session))
+    return verify_ledger(session, partial(list_live_revisions, session))
 
 
 def export_of(session: Session) -> list[bytes]:

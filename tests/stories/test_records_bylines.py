@@ -61,9 +61,7 @@ def test_a_byline_name_without_a_public_profile_is_a_warning(session) -> None:
     found = {}
     for byline in ("Jo Reyes", "Sam Okafor"):
         story = a_draft(session, byline=byline)
-        context = look_up_story_records(session, story, story_id=story.id, now=NOON).check_context(
-            story, now=NOON
-        )
+        context = look_up_story_records(session, story, story_id=story.id, now=NOON)
         found[byline] = [(one.field, one.level) for one in run_checks(context) if one.code == "G02"]
     assert found == {"Jo Reyes": [], "Sam Okafor": [("byline", FindingLevel.WARN)]}
 
@@ -92,7 +90,7 @@ def test_a_byline_name_that_two_accounts_share_counts_for_the_author(session) ->
     story = get_story(session, revision.story_id)
     story.author_id = other.id
     records = look_up_story_records(session, story, story_id=story.id, now=NOON)
-    save_story_parties(session, story, records, now=NOON)
+    save_story_parties(session, records, now=NOON)
 
     assert not list_newest_stories(session, person_id=one.id).rows
     assert list_newest_stories(session, person_id=other.id).rows

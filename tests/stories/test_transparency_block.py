@@ -2,7 +2,7 @@ import pytest
 
 from nif.stories.drafts import SourceInput
 from nif.stories.models import ReasonCode, SourceKind, Story, StorySource
-from nif.stories.publishing import freeze_revision, revision_payload_of
+from nif.stories.publishing import REVISION_FORMS, freeze_revision
 from nif.stories.transparency_block import (
     REASONS_WITHOUT_SUBJECT,
     build_transparency_block,
@@ -150,6 +150,6 @@ def test_unnamed_sources_are_disclosed_with_the_reason_and_without_a_name(sessio
         f"Two of our sources asked not to be named because {job}. An editor knows who they are.",
         f"One of our sources asked not to be named because {suit}. An editor knows who this is.",
     ]
-    public = str([revision.sources, revision.block, revision_payload_of(revision)])
+    public = str([revision.sources, revision.block, REVISION_FORMS.write(revision)])
     assert "A manager at a label" in public
     assert not [name for name in ("Wren", "wren", "Okafor", "known_to") if name in public]

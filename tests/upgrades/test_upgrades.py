@@ -1,6 +1,7 @@
 import gzip
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from nif.media.models import Picture
 from nif.sends.periodic_tasks import PeriodicTask
 from nif.sends.repermission import RepermissionCampaign
 from nif.settings import PROJECT
-from nif.stories.publishing import LiveRevisions
+from nif.stories.publishing import list_live_revisions
 from tests.upgrades.record import FOLDER
 from tests.upgrades.rows import from_json
 
@@ -77,7 +78,7 @@ def test_a_filled_database_is_upgraded_whole_and_its_ledger_verifies(
     assert schema.is_schema_current(database)
     assert counts(database) == {name: len(recorded[name]) for name in LASTING}
     with database.snapshot() as session:
-        verdict = verify_ledger(session, LiveRevisions(session))
+        verdict = verify_ledger(session, partial(list_live_revisions, session))
     assert (verdict.is_whole, verdict.reason) == (True, None)
     assert verdict.entries == len(recorded["ledger_entry"]) > 2
 
@@ -116,4 +117,4 @@ def test_a_revision_that_was_changed_after_its_upgrade_is_found(
         session.execute(sa.text("UPDATE revision SET headline = 'Another'"))
 
     with database.snapshot() as session:
-        assert not verify_ledger(session, LiveRevisions(session)).is_whole
+        assert not verify_ledger(session, partial(list_live_revisions, session)).is_whole

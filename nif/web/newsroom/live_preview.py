@@ -98,7 +98,7 @@ def preview_story_form(
         saved=saved,
         findings=[
             finding
-            for finding in run_checks(records.check_context(story, now=now))
+            for finding in run_checks(records)
             if finding.level is not FindingLevel.DECIDE or finding.code not in overridden
         ],
         sentences=[asdict(sentence) for sentence in sentences],

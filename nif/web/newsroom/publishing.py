@@ -60,7 +60,7 @@ def show(
     form = form or PublishingForm()
     story, now = get_story(session, story_id), utc_now()
     records = look_up_story_records(session, story, story_id=story_id, now=now)
-    findings = checks.run_checks(records.check_context(story, now=now))
+    findings = checks.run_checks(records)
     overridden = checks.list_overridden_codes(session, story)
     blocking = checks.blocking_findings_of(findings, overridden)
     only_embargoed = bool(blocking) and all(finding.code == "G29" for finding in blocking)

@@ -1,5 +1,7 @@
 """The public ledger: its page, its export and its keys."""
 
+from functools import partial
+
 import orjson
 import pytest
 from flask.testing import FlaskClient
@@ -16,7 +18,7 @@ from nif.ledger.signatures import parse_jwks
 from nif.ledger.verification import verify_ledger
 from nif.services import Services
 from nif.stories.models import Story
-from nif.stories.publishing import LiveRevisions
+from nif.stories.publishing import list_live_revisions
 from nif.stories.reader_reports import (
     ReportKind,
     ReportVerdict,
@@ -137,7 +139,7 @@ def test_what_is_about_no_story_is_named(
     for private in ("My words", "me@x.eu", "Thank you"):
         assert private not in page + export
     with database.reading() as session:
-        assert verify_ledger(session, LiveRevisions(session)).is_whole
+        assert verify_ledger(session, partial(list_live_revisions, session)).is_whole
 
 
 @pytest.mark.usefixtures("signed")
