@@ -17,8 +17,8 @@ from nif.editions.models import (
 )
 from nif.errors import NotFound
 from nif.stories.corrections import StoryNote
-from nif.stories.history import CORRECTIVE_KINDS, NoteInContext
-from nif.stories.models import Revision, Story, StoryStanding
+from nif.stories.models import CORRECTIVE_KINDS, Revision, Story, StoryStanding
+from nif.stories.queries import NoteInContext
 from nif.subscriptions.models import MailingList
 
 

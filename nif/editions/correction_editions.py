@@ -23,8 +23,8 @@ from nif.editions.schedule import slot_at
 from nif.ledger.queries import find_footer_root
 from nif.mail.message import MailWriter
 from nif.stories.corrections import StoryNote
-from nif.stories.history import CORRECTIVE_KINDS, NoteInContext
-from nif.stories.models import NoteSeverity, Revision, Story
+from nif.stories.models import CORRECTIVE_KINDS, NoteSeverity, Revision, Story
+from nif.stories.queries import NoteInContext
 from nif.subscriptions.models import MailingList
 
 MAX_CORRECTIONS = 8

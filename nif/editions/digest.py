@@ -21,8 +21,8 @@ from nif.errors import Conflict
 from nif.ledger.queries import find_footer_root
 from nif.mail.message import MailTooLarge, MailWriter, Message
 from nif.stories import queries
-from nif.stories.history import NoteInContext
 from nif.stories.models import Revision
+from nif.stories.queries import NoteInContext
 from nif.subscriptions.models import MailingList
 
 log = logging.getLogger(__name__)

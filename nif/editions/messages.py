@@ -19,8 +19,8 @@ from nif.mail.message import MailWriter, Message, fill_placeholders
 from nif.media.models import PictureShape
 from nif.media.snapshots import AI_LABELS, choose_jpeg_file
 from nif.stories.corrections import format_sentence
-from nif.stories.history import NoteInContext
 from nif.stories.models import ChangeKind, Revision
+from nif.stories.queries import NoteInContext
 from nif.subscriptions.models import MailingList
 
 UNSUBSCRIBE_PLACEHOLDER = "%nif.unsubscribe%"

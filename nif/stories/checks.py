@@ -34,10 +34,10 @@ from nif.stories.models import (
     Story,
     StorySource,
     StoryType,
+    chosen_pictures_of,
     text_fingerprint_of,
     text_lines_of,
 )
-from nif.stories.pictures import chosen_pictures_of
 from nif.stories.text import split_source_references
 from nif.stories.transparency_block import (
     OWN_REPORTING_KINDS,

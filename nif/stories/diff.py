@@ -100,12 +100,10 @@ def diff_words(before: str, after: str) -> list[DiffPiece]:
     # Without it, a long line of full stops would take seconds.
     for opcode, i, j, k, m in SequenceMatcher(None, old, new).get_opcodes():
         if opcode == "equal":
-            pieces.append(DiffPiece(DiffKind.SAME, "".join(old[i:j])))
-            continue
-        if i < j:
-            pieces.append(DiffPiece(DiffKind.REMOVED, "".join(old[i:j])))
-        if k < m:
-            pieces.append(DiffPiece(DiffKind.ADDED, "".join(new[k:m])))
+            found = {DiffKind.SAME: old[i:j]}
+        else:
+            found = {DiffKind.REMOVED: old[i:j], DiffKind.ADDED: new[k:m]}
+        pieces += [DiffPiece(kind, "".join(words)) for kind, words in found.items() if words]
     return pieces
 
 

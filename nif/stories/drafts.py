@@ -5,14 +5,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import ForeignKey, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, selectinload
 
 from nif.accounts.models import Account
 from nif.database import Base, conflict_aware_insert, get_row
-from nif.errors import Conflict
+from nif.errors import Conflict, Invalid, NotFound
+from nif.media.library import count_picture_uses
 from nif.paging import Page, paginate
 from nif.slugs import find_free_slug, slugify
 from nif.stories.declarations import AnswerInput, DeclarationQuestion, sign_answers
@@ -26,11 +27,19 @@ from nif.stories.models import (
     StoryState,
     StoryType,
     Tag,
+    chosen_pictures_of,
 )
-from nif.stories.pictures import PictureCounts, count_draft_pictures, update_picture_uses
 from nif.stories.records import find_named_parties
 
 MOST_SEARCH_WORDS = 8
+
+PICTURE_GONE = "This picture is no longer in the library. Choose another one, or none."
+
+COPIED_INPUT = (
+    *("headline", "dek", "lead", "picture_id", "reason_code", "reason_subject", "byline"),
+    *("story_type", "block_style", "embargo_until"),
+)
+"""What a working copy takes from the form as it is."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ def create_draft(
 
     Raises Invalid for `pictures` where one of them was deleted from the library.
     """
-    update_picture_uses(session, before=Counter(), after=_count_input_pictures(story_input))
+    _count_pictures(session, story_input)
     story = Story(
         slug=find_free_slug(session, Story.slug, story_input.headline),
         headline=story_input.headline,
@@ -121,9 +130,8 @@ def save_draft(
         raise Conflict("This story is scheduled. Unschedule it to change it.")
     if story.edits != edits:
         raise Conflict("Someone else saved this story while you were writing.")
-    update_picture_uses(
-        session, before=count_draft_pictures(story), after=_count_input_pictures(story_input)
-    )
+    before = [picture_id for _, picture_id in chosen_pictures_of(story)]
+    _count_pictures(session, story_input, before=before)
     if story.headline != story_input.headline and story.state is not StoryState.PUBLISHED:
         story.slug = find_free_slug(session, Story.slug, story_input.headline, own=story.slug)
     _apply_input(session, story, story_input, by_id=by_id, now=now)
@@ -140,40 +148,40 @@ def get_story(session: Session, story_id: int, *, lock: bool = False) -> Story:
 def _apply_input(
     session: Session, story: Story, story_input: StoryInput, *, by_id: int | None, now: datetime
 ) -> None:
-    story.headline, story.dek, story.lead = story_input.headline, story_input.dek, story_input.lead
-    story.sections = [_section_record(SectionInput(*section)) for section in story_input.sections]
-    story.picture_id = story_input.picture_id
+    for name in COPIED_INPUT:
+        setattr(story, name, getattr(story_input, name))
+    story.sections = [
+        {"label": section.label, "bullets": list(section.bullets), "picture": section.picture_id}
+        for section in (SectionInput(*given) for given in story_input.sections)
+    ]
     story.sources = [
         StorySource(position=n, **vars(source))
         for n, source in enumerate(story_input.sources, start=1)
     ]
-    story.reason_code, story.reason_subject = story_input.reason_code, story_input.reason_subject
-    story.byline, story.story_type = story_input.byline, story_input.story_type
     story.tags = _find_or_build_tags(session, story_input.tags)
-    story.block_style, story.embargo_until = story_input.block_style, story_input.embargo_until
     account = session.get(Account, by_id) if by_id else None
-    signed_by = account.name if account else story_input.byline
-    parties = find_named_parties(session, story)
     story.answers = sign_answers(
         story.answers or {},
         story_input.answers,
-        by=signed_by,
+        by=account.name if account else story_input.byline,
         by_id=by_id,
         now=now,
-        parties=parties,
+        parties=find_named_parties(session, story),
     )
 
 
-def _section_record(section: SectionInput) -> dict[str, Any]:
-    return {"label": section.label, "bullets": list(section.bullets), "picture": section.picture_id}
-
-
-def _count_input_pictures(story_input: StoryInput) -> PictureCounts:
-    shown = (
-        story_input.picture_id,
-        *(SectionInput(*section).picture_id for section in story_input.sections),
-    )
-    return Counter(picture_id for picture_id in shown if picture_id is not None)
+def _count_pictures(
+    session: Session, story_input: StoryInput, *, before: Sequence[int] = ()
+) -> None:
+    """Count how often the story shows each picture now; `before` are those that it showed."""
+    sections = [SectionInput(*section) for section in story_input.sections]
+    shown = [story_input.picture_id, *(section.picture_id for section in sections)]
+    change = Counter(picture_id for picture_id in shown if picture_id is not None)
+    change.subtract(before)
+    try:
+        count_picture_uses(session, change)
+    except NotFound:
+        raise Invalid({"pictures": PICTURE_GONE}) from None
 
 
 def _find_or_build_tags(session: Session, names: Sequence[str]) -> list[Tag]:

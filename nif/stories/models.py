@@ -88,6 +88,13 @@ NOTE_LABELS = {
 }
 """The label of each kind of note. A correction has no softer name."""
 
+CHANGE_LABELS = {ChangeKind.PUBLISH: "Published", ChangeKind.STYLE: "Style", **NOTE_LABELS}
+
+CORRECTIVE_KINDS = tuple(
+    kind for kind in NOTE_LABELS if kind not in {ChangeKind.UPDATE, ChangeKind.RIGHT_OF_REPLY}
+)
+"""The kinds of note that say that something was wrong."""
+
 KINDS_WITHOUT_TEXT_CHANGE = frozenset(
     {ChangeKind.CLARIFICATION, ChangeKind.EDITORS_NOTE, ChangeKind.RETRACTION, ChangeKind.REMOVAL}
 )
@@ -119,13 +126,13 @@ def standing_after(
     before: StoryStanding, kind: ChangeKind, severity: NoteSeverity | None
 ) -> StoryStanding:
     """The standing of a story after a change. It never becomes better again."""
+    if kind is ChangeKind.CORRECTION and severity is not NoteSeverity.SERIOUS:
+        return before
     new = {
         ChangeKind.RETRACTION: StoryStanding.RETRACTED,
         ChangeKind.REMOVAL: StoryStanding.REMOVED,
         ChangeKind.CORRECTION: StoryStanding.CORRECTED,
-    }.get(kind, StoryStanding.SOUND)
-    if new is StoryStanding.CORRECTED and severity is not NoteSeverity.SERIOUS:
-        new = StoryStanding.SOUND
+    }.get(kind, before)
     return max(before, new, key=list(StoryStanding).index)
 
 
@@ -406,6 +413,21 @@ def text_lines_of(story: Story) -> Iterator[tuple[str, str]]:
         yield f"sections-{n}-label", section["label"]
         for bullet in section["bullets"]:
             yield f"sections-{n}-bullets", bullet
+
+
+def chosen_pictures_of(story: Story) -> Iterator[tuple[str, int]]:
+    """Pairs of form field and picture id for each picture of a working copy."""
+    if story.picture_id is not None:
+        yield "picture_id", story.picture_id
+    for n, section in enumerate(story.sections or ()):
+        if (picture_id := section.get("picture")) is not None:
+            yield f"sections-{n}-picture", picture_id
+
+
+def picture_records_of(revision: Revision) -> list[dict[str, Any]]:
+    """The picture snapshots of a revision, in the order of the page."""
+    records = [revision.picture, *(section.get("picture") for section in revision.sections)]
+    return [record for record in records if record]
 
 
 def text_fingerprint_of(story: Story) -> str:

@@ -4,6 +4,7 @@ ledger records about it.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -20,6 +21,7 @@ from nif.ledger.payloads import PayloadForms
 from nif.ledger.verification import LiveRecord
 from nif.media.library import count_picture_uses
 from nif.media.models import Picture
+from nif.media.snapshots import snapshot_picture
 from nif.slugs import make_slug_unique, slugify
 from nif.stories.checks import (
     blocking_findings_of,
@@ -35,8 +37,8 @@ from nif.stories.models import (
     StorySource,
     StoryStanding,
     StoryState,
+    picture_records_of,
 )
-from nif.stories.pictures import count_revision_pictures, find_picture_record
 from nif.stories.records import StoryRecords, look_up_story_records, save_story_parties
 from nif.stories.text import count_words, split_source_references
 from nif.stories.transparency_block import build_transparency_block
@@ -64,7 +66,8 @@ def make_revision_current(session: Session, story: Story, revision: Revision) ->
     """Store a revision as the one that readers see, and in the ledger: the last step."""
     session.add(revision)
     session.flush()
-    count_picture_uses(session, count_revision_pictures(revision))
+    uses = Counter(record["id"] for record in picture_records_of(revision))
+    count_picture_uses(session, uses)
     story.current_id, story.updated_at = revision.id, revision.published_at
     session.flush()
     invalidate_pages(session)
@@ -129,7 +132,7 @@ def freeze_revision(
         "sources": [_public_source_record(source) for source in story.sources],
         "tags": sorted([tag.slug, tag.name] for tag in story.tags),
     }
-    if lead := find_picture_record(pictures, story.picture_id):
+    if lead := _find_picture_record(pictures, story.picture_id):
         # Only where there is one, so that hashes of stories without pictures do not change.
         content["picture"] = lead
     return Revision(
@@ -169,10 +172,18 @@ def _anchor_sections(sections: list[Any], pictures: Mapping[int, Picture]) -> li
             line, sources = split_source_references(text)
             bullets.append({"anchor": bullet_anchor, "text": line, "sources": sources})
         record = {"anchor": anchor, "label": section["label"], "bullets": bullets}
-        if picture := find_picture_record(pictures, section.get("picture")):
+        if picture := _find_picture_record(pictures, section.get("picture")):
             record["picture"] = picture
         anchored.append(record)
     return anchored
+
+
+def _find_picture_record(
+    pictures: Mapping[int, Picture], picture_id: int | None
+) -> dict[str, Any] | None:
+    """The snapshot of a picture; None without a picture or without a file of it."""
+    picture = pictures.get(picture_id or 0)
+    return snapshot_picture(picture) if picture is not None and picture.ready_set else None
 
 
 def _public_source_record(source: StorySource) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Queries of published stories: by slug, newest, by tag, by person, related, and for sitemaps.
+"""Queries of published stories: by slug, newest, by tag, by person, related, their history and
+notes, and for sitemaps.
 
 Sitemaps list stories and tags in parts. A part holds a fixed range of ids, so a new story never
 moves an old one into another part, and a part is read by its key, however many parts there are.
@@ -8,15 +9,26 @@ Pages call a tag a topic.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Integer, Row, Select, func, literal_column, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, load_only
 
+from nif.accounts.models import Account, RoleName
 from nif.errors import Invalid, NotFound
 from nif.paging import Page, paginate
 from nif.slugs import slugify
-from nif.stories.models import Revision, Story, StoryStanding, StoryState, Tag, story_tag
+from nif.stories.corrections import StoryNote
+from nif.stories.models import (
+    CORRECTIVE_KINDS,
+    Revision,
+    Story,
+    StoryStanding,
+    StoryState,
+    Tag,
+    story_tag,
+)
+from nif.stories.reader_reports import ReaderReport
 from nif.stories.records import story_byline
 
 MOST_RELATED = 3
@@ -29,29 +41,13 @@ MOST_NEWS_ENTRIES = 1000
 
 
 @dataclass(frozen=True)
-class PublishedStatus:
-    """What the newsroom shows about a published story: see `Revision` for its standing."""
+class NoteInContext:
+    """A note with the current slug, headline and standing of its story."""
 
-    standing: StoryStanding
-    has_unpublished_changes: bool
-
-
-class SitemapPart(NamedTuple):
-    """A part that is not empty; `changed_at` is the last change in it, apart from style."""
-
-    number: int
-    changed_at: datetime
-
-
-class SitemapEntry(NamedTuple):
-    slug: str
-    changed_at: datetime
-
-
-class NewsSitemapEntry(NamedTuple):
+    note: StoryNote
     slug: str
     headline: str
-    published_at: datetime
+    standing: StoryStanding
 
 
 def get_published_revision(session: Session, slug: str) -> Revision:
@@ -113,17 +109,15 @@ def list_related_stories(session: Session, revision: Revision) -> Sequence[Revis
     return sorted(revisions, key=lambda revision: ids.index(revision.id))
 
 
-def published_status_of(session: Session, stories: Sequence[Story]) -> dict[int, PublishedStatus]:
-    """The status of the published ones among these stories, by story id, in one query."""
-    by_revision = {story.current_id: story for story in stories if story.current_id is not None}
-    query = select(Revision.id, Revision.standing, Revision.published_at)
-    rows = session.execute(query.where(Revision.id.in_(list(by_revision)))) if by_revision else ()
-    return {
-        by_revision[row.id].id: PublishedStatus(
-            row.standing, by_revision[row.id].updated_at > row.published_at
-        )
-        for row in rows
-    }
+def published_status_of(
+    session: Session, stories: Sequence[Story]
+) -> dict[int, Row[int, StoryStanding, bool]]:
+    """`standing` and `has_unpublished_changes` of the published ones among these, by story id."""
+    has_changes = (Story.updated_at > Revision.published_at).label("has_unpublished_changes")
+    query = select(Story.id, Revision.standing, has_changes)
+    query = query.join(Revision, Revision.id == Story.current_id)
+    rows = session.execute(query.where(Story.id.in_([story.id for story in stories])))
+    return {row.id: row for row in rows}
 
 
 def first_slugs_of(session: Session, stories: Sequence[Revision]) -> dict[int, str]:
@@ -177,31 +171,36 @@ def _select_current_revisions() -> Select[Revision]:
 
 def list_sitemap_parts(
     session: Session, of: type[Story | Tag], *, size: int = SITEMAP_PART_SIZE
-) -> Sequence[SitemapPart]:
-    """The parts that hold a published story, or a tag with one, in order."""
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """`number` and `changed_at` of the parts that hold a published story, or a tag with one.
+
+    They are in order. `changed_at` is the last change in a part, apart from style.
+    """
     # Literals, not parameters: PostgreSQL compares the selected and the grouped expression.
     number = of.id // literal_column(str(int(size)), Integer) + literal_column("1", Integer)
-    query = _select_published(of, number, func.max(Revision.modified_at))
-    return [SitemapPart(*row) for row in session.execute(query.group_by(number).order_by(number))]
+    changed_at = func.max(Revision.modified_at).label("changed_at")
+    query = _select_published(of, number.label("number"), changed_at)
+    return session.execute(query.group_by(number).order_by(number)).all()
 
 
 def list_sitemap_entries(
     session: Session, of: type[Story | Tag], part: int, *, size: int = SITEMAP_PART_SIZE
-) -> Sequence[SitemapEntry]:
-    """The published stories of a part, or its tags with one; none where there is no such part."""
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """`slug` and the last change of the published stories of a part, or of its tags with one.
+
+    There are none where there is no such part.
+    """
     query = _select_published(of, of.slug, func.max(Revision.modified_at))
     query = query.where(of.id >= (part - 1) * size, of.id < part * size)
-    return [SitemapEntry(*row) for row in session.execute(query.group_by(of.id).order_by(of.id))]
+    return session.execute(query.group_by(of.id).order_by(of.id)).all()
 
 
-def list_news_entries(session: Session, *, since: datetime) -> Sequence[NewsSitemapEntry]:
-    """The stories first published at or after `since`, newest first, for a news sitemap."""
+def list_news_entries(session: Session, *, since: datetime) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Slug, headline and moment of the stories first published since then, newest first."""
     query = _select_published(Story, Story.slug, Revision.headline, Revision.first_published_at)
     query = query.where(Story.first_published_at >= since)
     newest_first = query.order_by(Story.first_published_at.desc(), Story.id.desc())
-    return [
-        NewsSitemapEntry(*row) for row in session.execute(newest_first.limit(MOST_NEWS_ENTRIES))
-    ]
+    return session.execute(newest_first.limit(MOST_NEWS_ENTRIES)).all()
 
 
 def _select_published(of: type[Story | Tag], *columns: Any) -> Select[*tuple[Any, ...]]:
@@ -262,3 +261,62 @@ def parse_tags(session: Session, typed: str) -> tuple[str, ...]:
 def _sorted_by_name(rows: Iterable[Row[str, str]]) -> dict[str, str]:
     names = {row[0]: row[1] for row in rows}
     return dict(sorted(names.items(), key=lambda item: item[1].casefold()))
+
+
+def list_history(
+    session: Session, story_id: int, *, after: str | None = None, size: int = 100
+) -> Page[tuple[Revision, RoleName | None]]:
+    """The revisions of a story without their text, newest first, with their publisher's role."""
+    shown = load_only(
+        *(Revision.n, Revision.published_at, Revision.kind, Revision.summary),
+        *(Revision.changed_characters, Revision.confirmed_by, Revision.content_hash),
+    )
+    query = select(Revision, Account.role).options(shown).where(Revision.story_id == story_id)
+    query = query.outerjoin(Account, Account.id == Revision.published_by_id)
+    return paginate(session, query, Revision.n, after=after, size=size)
+
+
+def get_story_revision(session: Session, current: Revision, n: int) -> Revision:
+    """A revision of a story by its number.
+
+    Raises NotFound where there is none, and for older revisions of a removed story.
+    """
+    if n == current.n:
+        return current
+    if current.standing is StoryStanding.REMOVED:
+        raise NotFound("The text of this story was removed. Its page says why.")
+    query = select(Revision).where(Revision.story_id == current.story_id, Revision.n == n)
+    revision = session.scalar(query)
+    if revision is None:
+        raise NotFound("This story has no version of that number.")
+    return revision
+
+
+def notes_of_story(session: Session, story_id: int) -> Sequence[StoryNote]:
+    """The notes on a story, newest first."""
+    query = select(StoryNote).where(StoryNote.story_id == story_id)
+    return session.scalars(query.order_by(StoryNote.first_right_n.desc())).all()
+
+
+def notes_of_report(session: Session, report_id: int) -> Sequence[StoryNote]:
+    """The notes published because of a reader's report, oldest first."""
+    query = (
+        select(StoryNote)
+        .join(ReaderReport, ReaderReport.story_id == StoryNote.story_id)
+        .where(ReaderReport.id == report_id, StoryNote.report_id == report_id)
+    )
+    return session.scalars(query.order_by(StoryNote.first_right_n)).all()
+
+
+def list_newest_notes(
+    session: Session, *, after: str | None = None, size: int = 30
+) -> Page[NoteInContext]:
+    """The corrective notes on all stories, newest first."""
+    query = (
+        select(StoryNote, Story.slug, Revision.headline, Revision.standing)
+        .join(Story, Story.id == StoryNote.story_id)
+        .join(Revision, Revision.id == Story.current_id)
+        .where(StoryNote.kind.in_(CORRECTIVE_KINDS))
+    )
+    page = paginate(session, query, StoryNote.at, StoryNote.id, after=after, size=size)
+    return Page([NoteInContext(*row) for row in page.rows], page.after)

@@ -1,7 +1,7 @@
 """What NIF's records say about a story: its byline, and its parties and their relationships."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,14 +10,15 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account, Profile, RoleName
 from nif.database import Base
+from nif.media.library import find_pictures_by_id
+from nif.media.models import Picture
 from nif.register.disclosure_decisions import Disclosures, disclose_relationship, find_disclosures
 from nif.register.models import Materiality, PartyKind, Relationship
 from nif.register.name_matching import get_party_matcher
 from nif.register.parties import find_party_by_name
 from nif.register.relationships import list_relationships_in_force
 from nif.stories.checks import CheckContext
-from nif.stories.models import Story, story_party, text_lines_of
-from nif.stories.pictures import get_pictures_of_stories
+from nif.stories.models import Story, chosen_pictures_of, story_party, text_lines_of
 from nif.stories.text import split_source_references, strip_markup
 
 _NAME_SEPARATOR = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*", re.IGNORECASE)
@@ -93,6 +94,13 @@ def find_named_parties(session: Session, story: Story) -> list[int]:
     lines = [strip_markup(split_source_references(text)[0]) for _, text in text_lines_of(story)]
     tags = [tag.name for tag in story.tags]
     return get_party_matcher(session).find_party_ids("\n".join([*lines, *tags]))
+
+
+def get_pictures_of_stories(session: Session, stories: Iterable[Story]) -> dict[int, Picture]:
+    """The pictures of some working copies, with their renditions, by id."""
+    return find_pictures_by_id(
+        session, {picture_id for story in stories for _, picture_id in chosen_pictures_of(story)}
+    )
 
 
 def look_up_story_records(

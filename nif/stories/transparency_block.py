@@ -13,7 +13,6 @@ from nif.media.models import Picture, PictureAiUse
 from nif.stories.declarations import (
     DeclarationQuestion,
     RelationshipDeclaration,
-    SignedAnswer,
     StoryAiUse,
     StoryFunding,
     StoryOrigin,
@@ -108,7 +107,7 @@ def build_transparency_block(
     same_person: bool = False,
     register_sentences: Sequence[str] = (),
     pictures: Collection[Picture] = (),
-) -> list[DisclosureSentence]:
+) -> Iterator[DisclosureSentence]:
     """The sentences of a story's block, in their fixed order.
 
     Both styles have everything that was declared. `BlockStyle.FULL` adds the sources that NIF did
@@ -116,15 +115,6 @@ def build_transparency_block(
     `register_sentences` are what the register discloses about its parties; `pictures` are those
     that it shows.
     """
-    return list(_block_sentences(story, same_person, register_sentences, pictures))
-
-
-def _block_sentences(
-    story: Story,
-    same_person: bool,
-    register_sentences: Sequence[str],
-    pictures: Collection[Picture],
-) -> Iterator[DisclosureSentence]:
     is_full = story.block_style is BlockStyle.FULL
     answers = story.answers or {}
     named = [source for source in story.sources if _is_named_source(source)]
@@ -159,26 +149,21 @@ def reason_clause_of(story: Story) -> str:
 
 def _sources_sentence(sources: Sequence[StorySource]) -> DisclosureSentence:
     outside = [source for source in sources if source.kind not in OWN_REPORTING_KINDS]
-    names = join_with_and(list(dict.fromkeys(_source_name(source) for source in outside)))
-    links = tuple(
-        dict.fromkeys((_source_name(source), source.url) for source in outside if source.url)
-    )
     if not outside:
         return DisclosureSentence("sources", "This story is based on our own reporting.")
+    names = join_with_and(list(dict.fromkeys(_source_name(source) for source in outside)))
+    links = dict.fromkeys((_source_name(source), source.url) for source in outside if source.url)
     if len(outside) < len(sources):
         text = f"This story combines our own reporting with information from {names}."
     elif all(source.kind is SourceKind.PRESS_RELEASE for source in outside):
         text = f"This story is based on a press release from {names}."
     else:
         text = f"This story was written with information from {names}."
-    return DisclosureSentence("sources", f"{text}{_verification_sentence(outside)}", links)
-
-
-def _verification_sentence(sources: Sequence[StorySource]) -> str:
-    """How far press releases were verified, where that is the same for all of them."""
-    values = {source.checked for source in sources if source.kind is SourceKind.PRESS_RELEASE}
-    verification = values.pop() if len(values) == 1 else None
-    return f" {VERIFICATION_SENTENCES[verification]}" if verification else ""
+    verified = {source.checked for source in outside if source.kind is SourceKind.PRESS_RELEASE}
+    # How far press releases were verified is told where it is the same for all of them.
+    if len(verified) == 1 and (how_far := verified.pop()):
+        text = f"{text} {VERIFICATION_SENTENCES[how_far]}"
+    return DisclosureSentence("sources", text, tuple(links))
 
 
 def _relied_on_sentences(sources: Sequence[StorySource]) -> Iterator[DisclosureSentence]:
@@ -219,8 +204,10 @@ def _declaration_sentences(
 ) -> Iterator[DisclosureSentence]:
     """The sentences that follow from the answers and the register, in the order of the block."""
     origin = find_answer(answers, DeclarationQuestion.ORIGIN)
-    if origin and (text := _origin_sentence(origin)):
-        yield DisclosureSentence("origin", text)
+    template = ORIGIN_SENTENCES.get(StoryOrigin(origin.value), "") if origin else ""
+    sender = origin.details.get("by") if origin else None
+    if template and (sender or "{by}" not in template):
+        yield DisclosureSentence("origin", template.format(by=sender))
     relationships = find_answer(answers, DeclarationQuestion.RELATIONSHIPS)
     declared = relationships.details.get("sentences", ()) if relationships else ()
     for text in dict.fromkeys([*register_sentences, *declared]):
@@ -230,23 +217,10 @@ def _declaration_sentences(
         text = f"{payer} supported this story with a grant and had no say over it."
         yield DisclosureSentence("money", text)
     ai = find_answer(answers, DeclarationQuestion.AI)
-    if ai and (text := _ai_sentence(ai)):
+    if ai and (template := AI_SENTENCES.get(StoryAiUse(ai.value), "")):
+        used = {name: ai.details.get(name, "") for name in ("tasks", "tools")}
+        text = f"{template.format(**used)} {ai.by} checked the result and is responsible for it."
         yield DisclosureSentence("ai", text)
-
-
-def _origin_sentence(answer: SignedAnswer) -> str:
-    template = ORIGIN_SENTENCES.get(StoryOrigin(answer.value))
-    if template is None or ("{by}" in template and not answer.details.get("by")):
-        return ""
-    return template.format(by=answer.details.get("by"))
-
-
-def _ai_sentence(answer: SignedAnswer) -> str:
-    use, details = StoryAiUse(answer.value), answer.details
-    if use not in AI_SENTENCES:
-        return ""
-    used = AI_SENTENCES[use].format(tasks=details.get("tasks", ""), tools=details.get("tools", ""))
-    return f"{used} {answer.by} checked the result and is responsible for it."
 
 
 def _picture_ai_sentences(pictures: Collection[Picture]) -> Iterator[DisclosureSentence]:

@@ -23,8 +23,8 @@ from nif.media.models import Picture
 from nif.media.renditions import build_xmp_packet
 from nif.services import Services
 from nif.stories.corrections import StoryNote
-from nif.stories.history import NoteInContext
 from nif.stories.models import Revision, Story, StoryStanding
+from nif.stories.queries import NoteInContext
 from nif.subscriptions.models import MailingList
 from nif.typography import replace_invalid_xml
 from tests.conftest import NOON

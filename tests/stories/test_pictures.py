@@ -14,9 +14,8 @@ from nif.media.library import PictureFraming, change_picture, delete_picture
 from nif.media.models import DigitalSourceType, Picture
 from nif.stories.corrections import NoteInput, StoryChange, revise_story
 from nif.stories.diff import compare_revisions
-from nif.stories.drafts import SectionInput, create_draft, save_draft
+from nif.stories.drafts import PICTURE_GONE, SectionInput, create_draft, save_draft
 from nif.stories.models import BlockStyle, ChangeKind, Revision, Story
-from nif.stories.pictures import PICTURE_GONE
 from nif.stories.publishing import (
     REVISION_FORMS,
     freeze_revision,

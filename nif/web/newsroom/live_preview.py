@@ -15,8 +15,8 @@ from nif.media.models import Picture
 from nif.media.snapshots import snapshot_picture
 from nif.stories.checks import CheckFinding, FindingLevel, list_overridden_codes, run_checks
 from nif.stories.declarations import AnswerInput, DeclarationQuestion, sign_answers
+from nif.stories.drafts import PICTURE_GONE
 from nif.stories.models import Story
-from nif.stories.pictures import PICTURE_GONE
 from nif.stories.publishing import freeze_revision
 from nif.stories.records import StoryRecords, look_up_story_records
 from nif.stories.transparency_block import build_transparency_block

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from nif.mail.transactional import queue_transactional_email
 from nif.stories import reader_reports
-from nif.stories.history import notes_of_report
+from nif.stories.queries import notes_of_report
 from nif.stories.reader_reports import UPHELD_VERDICTS, ReportKind, ReportVerdict
 from nif.web.access import Access, page_view
 from nif.web.current import links, services

@@ -14,8 +14,7 @@ from nif.stories import corrections
 from nif.stories.corrections import LONGEST_NOTE, LONGEST_SUMMARY, NoteInput, StoryChange
 from nif.stories.diff import compare_revisions, count_changed_characters
 from nif.stories.drafts import get_story
-from nif.stories.history import CHANGE_LABELS
-from nif.stories.models import ChangeKind, NoteSeverity
+from nif.stories.models import CHANGE_LABELS, ChangeKind, NoteSeverity
 from nif.stories.publishing import freeze_revision
 from nif.stories.reader_reports import UPHELD_VERDICTS, ReaderReport, get_reader_report
 from nif.stories.style_edit_guard import list_protected_changes

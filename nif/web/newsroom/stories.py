@@ -19,7 +19,6 @@ from nif.stories.checks import CheckContext, blocking_findings_of, run_checks
 from nif.stories.declarations import DeclarationQuestion, find_answer
 from nif.stories.drafts import StoryInput, get_story, search_stories
 from nif.stories.models import Story, StoryState, text_fingerprint_of
-from nif.stories.pictures import get_pictures_of_stories
 from nif.stories.queries import published_status_of
 from nif.stories.review import UNAPPROVED_STATES
 from nif.web.access import Access, open_to, page_view
@@ -95,7 +94,7 @@ def index(session: Session) -> str:
             for state in states
         }
     stories = [story for page in pages.values() for story in page.rows]
-    pictures = get_pictures_of_stories(session, stories)
+    pictures = records.get_pictures_of_stories(session, stories)
     filters = {"state": state_name if len(states) == 1 else "", "mine": "1" if mine else "", "q": q}
     return render_template(
         "newsroom/stories/index.html",

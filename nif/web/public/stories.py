@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from nif.accounts import profiles
 from nif.sends.correction_sends import count_correction_reach
 from nif.stories import queries as stories
-from nif.stories.history import notes_of_story
+from nif.stories.queries import notes_of_story
 from nif.subscriptions.lists import find_default_list
 from nif.web.current import links, settings
 from nif.web.public.page_cache import FORM_TICKET_PLACEHOLDER, address_alone, cached_page

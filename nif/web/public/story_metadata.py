@@ -16,9 +16,7 @@ from nif.media.models import PictureShape
 from nif.media.snapshots import choose_jpeg_file
 from nif.settings import Settings
 from nif.stories.corrections import StoryNote
-from nif.stories.history import CORRECTIVE_KINDS
-from nif.stories.models import Revision, StoryType
-from nif.stories.pictures import picture_records_of
+from nif.stories.models import CORRECTIVE_KINDS, Revision, StoryType, picture_records_of
 from nif.stories.transparency_block import OWN_REPORTING_KINDS
 from nif.typography import replace_invalid_xml, typeset
 from nif.web.filters import format_timestamp

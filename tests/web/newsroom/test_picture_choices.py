@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from nif.database import Database
 from nif.media.library import delete_picture
 from nif.media.models import Picture
-from nif.stories.pictures import PICTURE_GONE
+from nif.stories.drafts import PICTURE_GONE
 from tests.media.pictures import a_ready_picture, an_unprepared_picture
 from tests.web.newsroom.staff import text_of
 from tests.web.newsroom.test_autosave import other  # noqa: F401  (a fixture)
