@@ -248,13 +248,13 @@ def _profile_as_data(known: SubscriberProfile) -> dict[str, Any]:
         ],
         "consents": [
             {
-                "at": receipt.consent.at,
-                "list": receipt.list_title,
-                "action": receipt.consent.action.value,
-                **pick(receipt.consent, "source", "network"),
-                "wording": receipt.wording,
+                "at": consent.at,
+                "list": list_title,
+                "action": consent.action.value,
+                **pick(consent, "source", "network"),
+                "wording": wording,
             }
-            for receipt in known.consents
+            for consent, list_title, wording in known.consents
         ],
         "changes": [
             {"at": entry.at, "by": entry.account_name, **pick(entry, "action", "detail")}

@@ -61,14 +61,14 @@ def list_suppressions(reason: str | None, begins: str, most: int, after: str | N
 def add(addresses: tuple[str, ...], file: IO[str] | None, reason: str) -> None:
     """Add addresses to the suppression list."""
     text = "\n".join(addresses) + "\n" + (file.read() if file else "")
-    pasted = parse_pasted_addresses(text)
-    if not pasted.canonicals:
+    canonicals, invalid = parse_pasted_addresses(text)
+    if not canonicals:
         raise Invalid({"addresses": "None of these is an email address."})
     with load_services().database.transaction() as session:
-        added = add_manual_suppressions(
-            session, pasted.canonicals, reason, by=OPERATOR, now=utc_now()
+        added, known = add_manual_suppressions(
+            session, canonicals, reason, by=OPERATOR, now=utc_now()
         )
-    print_result({**vars(added), "invalid": len(pasted.invalid)})
+    print_result({"added": added, "already_there": known, "invalid": len(invalid)})
 
 
 @suppressions.command()

@@ -25,7 +25,7 @@ from nif.sends.periodic_tasks import PeriodicTask
 from nif.signups.held import delete_signups_of
 from nif.signups.models import Signup
 from nif.stories.reader_reports import ReaderReport
-from nif.subscribers.models import Segment
+from nif.subscribers.segments import Segment
 from nif.subscriptions.address_change import CHANGE_LIMIT, NEW_ADDRESS_LIMIT
 from nif.subscriptions.models import (
     AddressChange,

@@ -33,9 +33,8 @@ from nif.sends.leases import Heartbeat
 from nif.sends.models import Batch, BatchState, Send
 from nif.sends.repermission import AnswerLinks, answer_links_of_send
 from nif.sends.send_quota import NO_SEND_LIMITS, SendLimits
-from nif.subscriptions.preferences import preferences_tokens
-from nif.subscriptions.unsubscribe import list_unsubscribe_headers, unsubscribe_tokens
-from nif.tokens import Tokens
+from nif.subscriptions.unsubscribe import list_unsubscribe_headers
+from nif.tokens import TokenPurpose, Tokens
 
 
 @dataclass(frozen=True)
@@ -136,8 +135,8 @@ def make_personalizer(
     most of it for the signatures of two links.
     """
     send_id, list_id = send
-    unsubscribe = unsubscribe_tokens(list_id, tokens)
-    preferences = preferences_tokens(tokens)
+    unsubscribe = tokens.maker(TokenPurpose.UNSUBSCRIBE, list_id)
+    preferences = tokens.maker(TokenPurpose.PREFERENCES)
     unsubscribe_at, preferences_at = links.unsubscribe(""), links.preferences("")
     delivery_prefix = f"{send_id}."
 

@@ -32,7 +32,7 @@ from nif.errors import Conflict
 from nif.links import Links
 from nif.sends.models import Delivery, Send
 from nif.sends.planning import SendTerms, plan_send
-from nif.subscriptions.double_opt_in import STAY_SOURCE, confirmation_key, repermission_tokens
+from nif.subscriptions.double_opt_in import STAY_SOURCE, confirmation_key
 from nif.subscriptions.models import Consent, MailingList, Subscription, SubscriptionState
 from nif.subscriptions.signup_limits import count_repermission_mails
 from nif.tokens import TokenPurpose, Tokens
@@ -261,7 +261,8 @@ def answer_links_of_send(
     if kind is None:
         return None
     if kind is RepermissionKind.STAY:
-        token_for, stay_at = repermission_tokens(send.list_id, tokens), links.repermission("")
+        token_for = tokens.maker(TokenPurpose.REPERMISSION, send.list_id)
+        stay_at = links.repermission("")
         return lambda _at: lambda subscriber_id: stay_at + token_for(subscriber_id)
     list_id, confirm_at = send.list_id, links.confirm("")
 

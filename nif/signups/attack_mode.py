@@ -51,7 +51,6 @@ def delete_old_signup_counts(session: Session, *, now: datetime) -> None:
 
 
 def find_active_attack_mode(session: Session, *, now: datetime) -> AttackMode | None:
-    """The attack mode where it is on."""
     mode = find_attack_mode(session)
     return mode if mode is not None and _is_on(mode, now) else None
 
@@ -61,21 +60,20 @@ def find_attack_mode(session: Session) -> AttackMode | None:
     return session.get(AttackMode, _ONLY_ROW)
 
 
-def update_attack_mode(session: Session, *, now: datetime) -> bool:
-    """Switch the attack mode on or off by the rate of sign-ups; True where it was switched on."""
+def update_attack_mode(session: Session, *, now: datetime) -> AttackMode | None:
+    """Switch the attack mode on or off by the rate of sign-ups; returns it if it went on now."""
     mode = _lock_attack_mode(session)
     if _is_on(mode, now):
         if mode.until is None and _is_over(session, mode.since or now, now):
             mode.since = None
-        return False
+        return None
     mode.since = mode.until = None
-    if mode.off_until is not None and mode.off_until > now:
-        return False
-    reason = _describe_attack(session, now)
+    is_kept_off = mode.off_until is not None and mode.off_until > now
+    reason = None if is_kept_off else _describe_attack(session, now)
     if reason is None:
-        return False
+        return None
     mode.since, mode.off_until, mode.reason = now, None, reason
-    return True
+    return mode
 
 
 def enable_attack_mode(session: Session, *, until: datetime, who: str, now: datetime) -> None:
@@ -131,5 +129,4 @@ def _is_over(session: Session, since: datetime, now: datetime) -> bool:
 
 
 def _lock_attack_mode(session: Session) -> AttackMode:
-    """The only row, locked; created where there is none."""
     return lock_row(session, AttackMode, _ONLY_ROW, id=_ONLY_ROW, reason="")

@@ -110,12 +110,10 @@ def delete_expired_signups(session: Session, before: datetime) -> int:
 
 
 def delete_signups_of(session: Session, canonical: str) -> None:
-    is_theirs = Signup.canonical == canonical
-    reasons = select(Signup.hold_reason).where(is_theirs, Signup.hold_reason.is_not(None))
-    for reason in session.scalars(reasons.distinct()).all():
-        if reason is not None:
-            _apply_to_held(session, delete(Signup).where(is_theirs), reason, None)
-    session.execute(delete(Signup).where(is_theirs))
+    theirs = delete(Signup).where(Signup.canonical == canonical)
+    for reason in HoldReason:
+        _apply_to_held(session, theirs, reason, None)
+    session.execute(theirs)
 
 
 def trickle_held_signups(session: Session, *, now: datetime) -> int:
@@ -154,6 +152,5 @@ def _apply_to_held(
 
 
 def _lock_held_count(session: Session, reason: HoldReason) -> HeldSignupCount:
-    """The count of a reason, locked; created where there is none."""
     session.flush()
     return lock_row(session, HeldSignupCount, reason, reason=reason, held=0, dropped=0)

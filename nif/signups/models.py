@@ -18,7 +18,7 @@ class SignupKind(StrEnum):
 
 
 class HoldReason(StrEnum):
-    """Why a sign-up is held. The first four are limits of SignupLimit, with the same values."""
+    """Why a sign-up is held. The first four are the limits of `find_exceeded_limit`."""
 
     NETWORK = "network"
     WIDER_NETWORK = "wider_network"

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from nif.accounts.models import Account, RoleName
 from nif.claims import claim_next, lock_claimed_row
 from nif.clock import Clock
-from nif.database import Transaction, conflict_aware_insert
+from nif.database import Transaction, insert_if_new
 from nif.mail.addresses import EmailAddress
 from nif.mail.message import MailWriter, Message
 from nif.mail.transactional import queue_transactional_email
@@ -33,12 +33,8 @@ from nif.subscriptions.double_opt_in import (
 from nif.subscriptions.models import MailingList
 from nif.subscriptions.preferences import find_mailable_subscriber, preferences_token
 from nif.subscriptions.signup_limits import DAY, allow_mail, find_exceeded_limit
-from nif.subscriptions.unsubscribe import (
-    ALL_LISTS,
-    list_unsubscribe_headers,
-    signup_refusal_token,
-    unsubscribe_token,
-)
+from nif.subscriptions.unsubscribe import ALL_LISTS, list_unsubscribe_headers, unsubscribe_token
+from nif.tokens import TokenPurpose
 
 TRICKLE_AFTER = timedelta(minutes=5)
 RETRY_AFTER = timedelta(minutes=5)
@@ -89,7 +85,7 @@ def _find_hold_reason(session: Session, request: SignupRequest, now: datetime) -
     if is_disposable_address(canonical):
         return HoldReason.DISPOSABLE
     limit = find_exceeded_limit(session, canonical, request.context.network, now=now)
-    return HoldReason(limit.value) if limit else None
+    return HoldReason(limit) if limit else None
 
 
 def _insert_signup(
@@ -100,23 +96,21 @@ def _insert_signup(
         if not held.reserve_held_place(session, hold_reason, request.context.network, now=now):
             return
         due_at = now + TRICKLE_AFTER if hold_reason in held.TRICKLED_REASONS else None
-    session.execute(
-        conflict_aware_insert(session, Signup)
-        .values(
-            kind=request.kind,
-            address=request.address.written,
-            canonical=request.address.canonical,
-            list_id=request.list_id,
-            source=request.context.source[:300],
-            network=request.context.network,
-            wording=request.context.wording,
-            requested_at=now,
-            request_count=1,
-            hold_reason=hold_reason,
-            due_at=due_at,
-            approved=False,
-        )
-        .on_conflict_do_nothing()
+    insert_if_new(
+        session,
+        Signup,
+        kind=request.kind,
+        address=request.address.written,
+        canonical=request.address.canonical,
+        list_id=request.list_id,
+        source=request.context.source[:300],
+        network=request.context.network,
+        wording=request.context.wording,
+        requested_at=now,
+        request_count=1,
+        hold_reason=hold_reason,
+        due_at=due_at,
+        approved=False,
     )
 
 
@@ -157,25 +151,21 @@ def process_signup(
 
 
 def watch_for_attack(session: Session, mail_writer: MailWriter, *, now: datetime) -> bool:
-    """Update the attack mode; True where it was switched on just now, and admins were mailed."""
-    has_begun = attack_mode.update_attack_mode(session, now=now)
-    mode = attack_mode.find_attack_mode(session)
-    if has_begun and mode is not None:
-        notify_admins_of_attack(session, mail_writer, mode.reason, now=now)
-    return has_begun
+    """Update the attack mode; True where it was switched on just now.
 
-
-def notify_admins_of_attack(
-    session: Session, mail_writer: MailWriter, reason: str, *, now: datetime
-) -> None:
-    """Mail every active admin that the forms ask for proof of work from now on."""
+    Then every active admin is mailed that the forms ask for proof of work from now on.
+    """
+    mode = attack_mode.update_attack_mode(session, now=now)
+    if mode is None:
+        return False
     admins = select(Account).where(
         Account.role == RoleName.ADMIN, Account.active, Account.password.is_not(None)
     )
     link = mail_writer.links.path("/admin/sign-ups")
-    message = mail_writer.renderer.render("attack_mode", reason=reason, link=link)
+    message = mail_writer.renderer.render("attack_mode", reason=mode.reason, link=link)
     for account in session.scalars(admins):
         queue_transactional_email(session, account.email, message, now=now)
+    return True
 
 
 def _request_subscription(
@@ -240,6 +230,6 @@ def _subscription_reply(
         language=mailing_list.language,
         link=link,
         unsubscribe=unsubscribe_link,
-        report_signup=links.report_signup(signup_refusal_token(subscriber_id, tokens)),
+        report_signup=links.report_signup(tokens.make(TokenPurpose.REPORT_SIGNUP, subscriber_id)),
         mailing_list=mailing_list,
     )

@@ -22,16 +22,24 @@ from sqlalchemy import (
     select,
     table,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from nif.database import Transaction, lock_row
-from nif.subscribers.models import AddressIndexMark
+from nif.database import Base, BigId, Transaction, lock_row
 from nif.subscriptions.models import Subscriber
 
 MIN_PART_LENGTH = 3
 INDEX_BATCH = 10_000
 SETTLED_AFTER = timedelta(minutes=5)
 """On PostgreSQL a smaller id may be committed after a larger one, but not this much later."""
+
+
+class AddressIndexMark(Base):
+    """The single row that records up to which subscriber id the address index is filled."""
+
+    __tablename__ = "address_index_mark"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    indexed_through_id: Mapped[int] = mapped_column(BigInteger)
 
 
 def _search_table(*, on_sqlite: bool) -> TableClause:
@@ -74,10 +82,8 @@ def _index_batch(session: Session, *, now: datetime) -> int:
 
 def get_indexed_through(session: Session) -> int:
     """The highest subscriber id in the address index; 0 before the first batch."""
-    return (
-        session.scalar(select(AddressIndexMark.indexed_through_id).where(AddressIndexMark.id == 1))
-        or 0
-    )
+    mark = session.get(AddressIndexMark, 1)
+    return 0 if mark is None else mark.indexed_through_id
 
 
 def select_matches(

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -17,6 +16,7 @@ from nif.sends.certificates import delivery_status_of
 from nif.sends.models import Attempt, Batch, Delivery, ProviderEvent, Send
 from nif.sends.subscriber_activity import CLICK_EVENT
 from nif.subscriptions.consent import ADMIN_SOURCE, ConsentContext, is_reader_action, record_consent
+from nif.subscriptions.double_opt_in import subscriptions_of
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,
@@ -39,15 +39,6 @@ MAX_AUDIT_ENTRIES = 50
 
 
 @dataclass(frozen=True)
-class RecordedConsent:
-    """One recorded consent, with its list and the wording that the subscriber agreed to."""
-
-    consent: Consent
-    list_title: str
-    wording: str | None
-
-
-@dataclass(frozen=True)
 class MailedEdition:
     """One edition addressed to a subscriber: the delivery's status and the provider's events."""
 
@@ -62,11 +53,14 @@ class MailedEdition:
 
 @dataclass(frozen=True)
 class SubscriberProfile:
-    """What is on record about a subscriber, without the editions that were mailed."""
+    """What is on record about a subscriber, without the editions that were mailed.
+
+    Of each consent these are the entry, the title of its list and the wording agreed to.
+    """
 
     subscriber: Subscriber
     subscriptions: Sequence[Subscription]
-    consents: Sequence[RecordedConsent]
+    consents: Sequence[tuple[Consent, str, str | None]]
     suppression: Suppression | None
     audit_entries: Sequence[AuditEntry]
     last_activity: datetime | None
@@ -88,12 +82,6 @@ def get_subscriber_by_address(session: Session, typed: str) -> Subscriber:
 
 def load_subscriber_profile(session: Session, subscriber: Subscriber) -> SubscriberProfile:
     """Lists, consents in order, the suppression, and what admins did, newest first."""
-    subscriptions = (
-        select(Subscription)
-        .join(MailingList)
-        .where(Subscription.subscriber_id == subscriber.id)
-        .order_by(MailingList.id)
-    )
     consents = (
         select(Consent, MailingList.title, ConsentWording.text)
         .join(MailingList, MailingList.id == Consent.list_id)
@@ -110,8 +98,8 @@ def load_subscriber_profile(session: Session, subscriber: Subscriber) -> Subscri
     )
     return SubscriberProfile(
         subscriber=subscriber,
-        subscriptions=session.scalars(subscriptions).all(),
-        consents=[RecordedConsent(*row) for row in session.execute(consents)],
+        subscriptions=subscriptions_of(session, subscriber.id),
+        consents=[(row[0], row[1], row[2]) for row in session.execute(consents)],
         suppression=session.get(Suppression, subscriber.canonical),
         audit_entries=session.scalars(audit_entries).all(),
         last_activity=_last_activity(session, subscriber.id),
@@ -161,21 +149,22 @@ def _load_mailed_editions(
         .order_by(Send.id.desc())
     )
     events = _load_events_by_send(session, subscriber_id, ids)
-    return [_describe_mailed_edition(row, events) for row in session.execute(query)]
-
-
-def _describe_mailed_edition(row: Any, events: dict[int, list[ProviderEvent]]) -> MailedEdition:
-    send, batch = row.Send, row.Batch
-    status = delivery_status_of(row, batch.state, batch.attempt_id)
-    return MailedEdition(
-        send_id=send.id,
-        subject=send.edition.as_message().subject,
-        list_title=row.title,
-        at=batch.settled_at or send.created_at,
-        status=status.status,
-        reason=status.reason,
-        events=events.get(send.id, []),
-    )
+    editions = []
+    for row in session.execute(query):
+        send, batch = row.Send, row.Batch
+        status = delivery_status_of(row, batch.state, batch.attempt_id)
+        editions.append(
+            MailedEdition(
+                send_id=send.id,
+                subject=send.edition.as_message().subject,
+                list_title=row.title,
+                at=batch.settled_at or send.created_at,
+                status=status.status,
+                reason=status.reason,
+                events=events.get(send.id, []),
+            )
+        )
+    return editions
 
 
 def _load_events_by_send(

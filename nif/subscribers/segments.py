@@ -13,13 +13,12 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from nif.accounts.audit_log import Actor, record_audit_entry
-from nif.database import get_row
+from nif.database import Base, BigId, get_row
 from nif.errors import Invalid
 from nif.subscribers.address_index import MIN_PART_LENGTH
-from nif.subscribers.models import Segment
 from nif.subscriptions.models import SuppressionReason
 
 MAX_NAME_LENGTH = 100
@@ -28,6 +27,20 @@ MAX_CONDITIONS = 10
 MAX_VALUE_LENGTH = 300
 ANY_REASON = "any"
 REASON_CHOICES = (ANY_REASON, *(reason.value for reason in SuppressionReason))
+
+
+class Segment(Base):
+    """Conditions saved under a name. `size` is the count at `counted_at`, not the current one."""
+
+    __tablename__ = "segment"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    conditions: Mapped[dict[str, Any]]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+    size: Mapped[int | None]
+    counted_at: Mapped[datetime | None]
 
 
 class ConditionMatch(StrEnum):

@@ -181,28 +181,16 @@ def _describe_provider_sync(
     return ProviderSync.PUSHED, entry.pushed_at
 
 
-@dataclass(frozen=True)
-class PastedAddresses:
-    """The addresses in a pasted text, and the parts that are no address."""
-
-    canonicals: frozenset[str]
-    invalid: Sequence[str]
-
-
-@dataclass(frozen=True)
-class AddedSuppressions:
-    """How many addresses were added to the list, and how many were on it already."""
-
-    added: int
-    already_there: int
-
-
-def parse_pasted_addresses(text: str) -> PastedAddresses:
-    """The addresses in a text, separated by line breaks, commas, semicolons, tabs or spaces.
+def parse_pasted_addresses(text: str) -> tuple[set[str], list[str]]:
+    """The addresses in a text, and its other parts; line breaks, commas, semicolons, tabs or spaces
+    separate them.
 
     Raises Invalid if there are none or more than MAX_PASTED_ADDRESSES.
     """
-    parts = list(_split_pasted(text))
+    parts: list[str] = []
+    for part in re.split(r"[,;\t]", ",".join(text.splitlines())):
+        bracketed = _IN_BRACKETS.search(part)
+        parts += [bracketed[1]] if bracketed else part.split()
     if not parts:
         raise Invalid({"addresses": "Enter at least one address."})
     if len(parts) > MAX_PASTED_ADDRESSES:
@@ -212,13 +200,13 @@ def parse_pasted_addresses(text: str) -> PastedAddresses:
                 "import a file of more."
             }
         )
-    canonicals, invalid = set(), []
+    canonicals, invalid = set[str](), list[str]()
     for part in parts:
         try:
             canonicals.add(parse_address(part).canonical)
         except Invalid:
             invalid.append(part)
-    return PastedAddresses(frozenset(canonicals), invalid)
+    return canonicals, invalid
 
 
 def parse_suppression_reason(typed: str) -> str:
@@ -233,21 +221,20 @@ def parse_suppression_reason(typed: str) -> str:
 
 def add_manual_suppressions(
     session: Session, canonicals: Iterable[str], reason: str, *, by: Actor, now: datetime
-) -> AddedSuppressions:
-    """Suppress these addresses. Existing suppressions keep their reason and source.
+) -> tuple[int, int]:
+    """Suppress these addresses; returns how many were added, and how many were there already.
 
+    Existing suppressions keep their reason and source.
     Erased addresses count as already there. Raises Invalid for an invalid reason.
     """
     source = f"{MANUAL_SOURCE}{parse_suppression_reason(reason)}"
     wanted = set(canonicals)
     not_erased = wanted - find_erased_addresses(session, wanted)
     reasons = dict.fromkeys(sorted(not_erased), SuppressionReason.MANUAL)
-    count = len(add_suppressions(session, reasons, source=source, now=now))
-    added = AddedSuppressions(count, len(wanted) - count)
-    record_audit_entry(
-        session, by, "suppressions_added", *SUPPRESSION_LIST, detail=vars(added), now=now
-    )
-    return added
+    added = len(add_suppressions(session, reasons, source=source, now=now))
+    detail = {"added": added, "already_there": len(wanted) - added}
+    record_audit_entry(session, by, "suppressions_added", *SUPPRESSION_LIST, detail=detail, now=now)
+    return added, len(wanted) - added
 
 
 def suppress_subscriber_as_admin(
@@ -259,8 +246,7 @@ def suppress_subscriber_as_admin(
     lifting must never lift what the reader or the provider asked for.
     """
     source = f"{MANUAL_SOURCE}{parse_suppression_reason(reason)}"
-    existing = session.get(Suppression, subscriber.canonical, with_for_update=True)
-    if existing is not None:
+    if session.get(Suppression, subscriber.canonical, with_for_update=True) is not None:
         raise Conflict("This subscriber is suppressed already.")
     suppress_address(
         session, subscriber.canonical, SuppressionReason.MANUAL, source=source, now=now
@@ -270,10 +256,11 @@ def suppress_subscriber_as_admin(
 
 def may_lift_suppression(suppression: Suppression | None) -> bool:
     """True if an admin added this suppression."""
-    if suppression is None:
-        return False
-    is_manual = suppression.source.startswith(MANUAL_SOURCE)
-    return is_manual and suppression.reason is SuppressionReason.MANUAL
+    return (
+        suppression is not None
+        and suppression.source.startswith(MANUAL_SOURCE)
+        and suppression.reason is SuppressionReason.MANUAL
+    )
 
 
 def get_liftable_suppression(session: Session, canonical: str) -> Suppression:
@@ -307,10 +294,3 @@ def lift_subscriber_suppression(
 
 def record_suppression_export(session: Session, *, by: Actor, now: datetime) -> None:
     record_audit_entry(session, by, "suppressions_exported", *SUPPRESSION_LIST, now=now)
-
-
-def _split_pasted(text: str) -> Iterator[str]:
-    for line in text.splitlines():
-        for part in re.split(r"[,;\t]", line):
-            bracketed = _IN_BRACKETS.search(part)
-            yield from [bracketed[1]] if bracketed else part.split()

@@ -1,18 +1,18 @@
 """A change of address: requested on the preferences page, completed by a link mailed to the new
 address."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from nif import limits
-from nif.database import conflict_aware_insert, get_row
+from nif.database import get_row, lock_row
 from nif.errors import Expired
 from nif.mail import outbox, transactional
 from nif.mail.addresses import EmailAddress
 from nif.subscriptions.consent import ConsentContext, record_consent
+from nif.subscriptions.double_opt_in import subscriptions_of
 from nif.subscriptions.models import (
     AddressChange,
     Consent,
@@ -67,12 +67,9 @@ def request_address_change(
     if not _may_be_mailed(session, to.canonical, now):
         return is_notice_due, None
     values = {"address": to.written, "canonical": to.canonical, "requested_at": now}
-    session.execute(
-        conflict_aware_insert(session, AddressChange)
-        .values(subscriber_id=subscriber.id, **values)
-        .on_conflict_do_update(index_elements=[AddressChange.subscriber_id], set_=values)
-    )
-    change = session.get_one(AddressChange, subscriber.id, populate_existing=True)
+    change = lock_row(session, AddressChange, subscriber.id, subscriber_id=subscriber.id, **values)
+    for name, value in values.items():
+        setattr(change, name, value)
     return is_notice_due, change
 
 
@@ -117,11 +114,9 @@ def complete_address_change(
     """
     change = get_address_change(session, token, tokens, now=now)
     subscriber = session.get_one(Subscriber, change.subscriber_id)
-    at_new_address = select(Subscriber).where(
-        Subscriber.canonical == change.canonical, Subscriber.id != subscriber.id
-    )
+    at_new_address = select(Subscriber).where(Subscriber.canonical == change.canonical)
     other = session.scalar(at_new_address.with_for_update())
-    if other is not None:
+    if other is not None and other is not subscriber:
         _merge_subscriber(session, subscriber, other, now=now)
     # An erasure of the subscriber would not find mails to their old address any more.
     transactional.delete_transactional_emails_to(session, subscriber.canonical, also_waiting=False)
@@ -129,9 +124,9 @@ def complete_address_change(
     subscriber.address, subscriber.canonical = change.address, change.canonical
     session.delete(change)
     session.flush()
-    for subscription in _lock_subscriptions_of(session, subscriber):
-        if subscription.state is SubscriptionState.CONFIRMED:
-            record_consent(session, subscription, ConsentAction.CHANGED, context, now=now)
+    is_confirmed = Subscription.state == SubscriptionState.CONFIRMED
+    for subscription in subscriptions_of(session, subscriber.id, is_confirmed, lock=True):
+        record_consent(session, subscription, ConsentAction.CHANGED, context, now=now)
     return subscriber
 
 
@@ -154,8 +149,8 @@ def _merge_subscriber(
     A list that both were confirmed on loses one subscription.
     """
     confirmed = SubscriptionState.CONFIRMED
-    own = {one.list_id: one for one in _lock_subscriptions_of(session, subscriber)}
-    others = _lock_subscriptions_of(session, other)
+    own = {one.list_id: one for one in subscriptions_of(session, subscriber.id, lock=True)}
+    others = subscriptions_of(session, other.id, lock=True)
     decided_by_other = [
         theirs.list_id
         for theirs in others
@@ -192,8 +187,3 @@ def _merge_subscriber(
     session.execute(delete(AddressChange).where(AddressChange.subscriber_id == other.id))
     session.delete(other)
     session.flush()
-
-
-def _lock_subscriptions_of(session: Session, subscriber: Subscriber) -> Sequence[Subscription]:
-    query = select(Subscription).where(Subscription.subscriber_id == subscriber.id)
-    return session.scalars(query.order_by(Subscription.list_id).with_for_update()).all()

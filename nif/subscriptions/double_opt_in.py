@@ -4,12 +4,12 @@ The confirmation proves that the person who typed the address also reads it. So 
 re-permission mail, which confirms that a subscriber still wants the list.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
 from nif.database import get_row, insert_if_new
@@ -34,7 +34,7 @@ from nif.subscriptions.models import (
 )
 from nif.subscriptions.signup_limits import DAY, allow_confirmation, allow_mail
 from nif.subscriptions.statistics import change_subscription_state, record_list_metrics
-from nif.subscriptions.suppression_list import SUBSCRIBER_GONE, is_erased_address, lift_suppressions
+from nif.subscriptions.suppression_list import SUBSCRIBER_GONE, allows_signups, lift_suppressions
 from nif.subscriptions.tag_choices import clear_chosen_tags
 from nif.tokens import TokenPurpose, Tokens
 
@@ -86,13 +86,19 @@ def request_subscription(
     confirmation page of the link that is already sent offers both. Addresses that bounced,
     complained, were erased, or refused sign-ups are not mailed. An archived list accepts nobody.
     """
-    if mailing_list.archived_at is not None or not _may_be_asked(session, address):
+    is_refused = session.get(SignupRefusal, address.canonical) is not None
+    is_archived = mailing_list.archived_at is not None
+    if is_archived or is_refused or not allows_signups(session, address.canonical):
         return SubscriptionRequestResult()
     if not allow_mail(session, address.canonical, now=now):
         return _request_without_mail(session, mailing_list, address, context, now)
     if not (allow_confirmation(session, address.canonical, now=now) or approved):
         return SubscriptionRequestResult(exceeded=AddressMailLimit.MONTH)
-    subscriber = _get_or_create_subscriber(session, address, now)
+    names = {"address": address.written, "canonical": address.canonical}
+    created = insert_if_new(session, Subscriber, **names, created_at=now)
+    subscriber = (
+        created or session.scalars(select(Subscriber).filter_by(canonical=address.canonical)).one()
+    )
     subscription = get_or_create_subscription(session, subscriber, mailing_list, now=now)
     if subscription.state is SubscriptionState.CONFIRMED:
         return SubscriptionRequestResult(already_subscribed=subscriber)
@@ -149,6 +155,15 @@ def confirm_subscription(
     return subscription
 
 
+def subscriptions_of(
+    session: Session, subscriber_id: int, *which: ColumnElement[bool], lock: bool = False
+) -> Sequence[Subscription]:
+    """A subscriber's subscriptions that meet the conditions, in the order of the lists."""
+    theirs = select(Subscription).where(Subscription.subscriber_id == subscriber_id, *which)
+    query = theirs.order_by(Subscription.list_id)
+    return session.scalars(query.with_for_update() if lock else query).all()
+
+
 def list_other_requests(
     session: Session, subscription: Subscription, *, now: datetime
 ) -> Sequence[Subscription]:
@@ -160,18 +175,14 @@ def list_other_requests(
     since = now - CONFIRM_WITHIN
     if subscription.requested_at < since:
         return []
-    return session.scalars(
-        select(Subscription)
-        .join(MailingList, MailingList.id == Subscription.list_id)
-        .where(
-            MailingList.archived_at.is_(None),
-            Subscription.subscriber_id == subscription.subscriber_id,
-            Subscription.list_id != subscription.list_id,
-            Subscription.state == SubscriptionState.PENDING,
-            Subscription.requested_at >= since,
-        )
-        .order_by(Subscription.list_id)
-    ).all()
+    return subscriptions_of(
+        session,
+        subscription.subscriber_id,
+        Subscription.mailing_list.has(MailingList.archived_at.is_(None)),
+        Subscription.list_id != subscription.list_id,
+        Subscription.state == SubscriptionState.PENDING,
+        Subscription.requested_at >= since,
+    )
 
 
 def activate_subscription(
@@ -191,20 +202,18 @@ def activate_subscription(
     )
     subscription.confirmed_at, subscription.unsubscribed_at = now, None
     record_consent(session, subscription, ConsentAction.CONFIRMED, context, now=now)
-    subscriber = session.get_one(Subscriber, subscription.subscriber_id)
-    _lift_own_suppression(session, subscriber, now)
-
-
-def repermission_tokens(list_id: int, tokens: Tokens) -> Callable[[int], str]:
-    """A function from a subscriber's id to the token of the link in a re-permission mail of a list.
-
-    A token never expires and gives no access to data.
-    """
-    return tokens.maker(TokenPurpose.REPERMISSION, list_id)
+    # Lift what the subscriber themselves had asked for, and no other suppression.
+    canonical = session.get_one(Subscriber, subscription.subscriber_id).canonical
+    session.execute(delete(SignupRefusal).where(SignupRefusal.canonical == canonical))
+    unsubscribed = Suppression.reason == SuppressionReason.UNSUBSCRIBED
+    lift_suppressions(session, Suppression.canonical == canonical, unsubscribed, now=now)
 
 
 def get_subscription_to_keep(session: Session, token: str, tokens: Tokens) -> Subscription:
-    """The subscription of a link in a re-permission mail, locked. Raises NotFound."""
+    """The subscription of a link in a re-permission mail, locked. Raises NotFound.
+
+    The link never expires and gives no access to data.
+    """
     subscriber_id, list_id = tokens.open(TokenPurpose.REPERMISSION, token)
     key = {"subscriber_id": subscriber_id, "list_id": list_id}
     return get_row(session, Subscription, key, SUBSCRIBER_GONE, lock=True)
@@ -235,17 +244,6 @@ def keep_subscription(
         activate_subscription(session, subscription, context, now=now)
     else:
         record_consent(session, subscription, ConsentAction.CONFIRMED, context, now=now)
-
-
-def _may_be_asked(session: Session, address: EmailAddress) -> bool:
-    reason = session.scalar(
-        select(Suppression.reason).where(Suppression.canonical == address.canonical)
-    )
-    if reason not in {None, SuppressionReason.UNSUBSCRIBED}:
-        return False
-    if is_erased_address(session, address.canonical):
-        return False
-    return session.get(SignupRefusal, address.canonical) is None
 
 
 def _request_without_mail(
@@ -290,13 +288,6 @@ def _set_pending(
     record_consent(session, subscription, ConsentAction.REQUESTED, context, now=now)
 
 
-def _get_or_create_subscriber(session: Session, address: EmailAddress, now: datetime) -> Subscriber:
-    names = {"address": address.written, "canonical": address.canonical}
-    known = select(Subscriber).where(Subscriber.canonical == address.canonical)
-    created = insert_if_new(session, Subscriber, **names, created_at=now)
-    return created or session.scalars(known).one()
-
-
 def get_or_create_subscription(
     session: Session, subscriber: Subscriber, mailing_list: MailingList, *, now: datetime
 ) -> Subscription:
@@ -308,14 +299,3 @@ def get_or_create_subscription(
     if created is not None:
         change_subscription_state(session, subscription, None, source="", now=now)
     return subscription
-
-
-def _lift_own_suppression(session: Session, subscriber: Subscriber, now: datetime) -> None:
-    """Lift what the subscriber themselves had asked for, and no other suppression."""
-    session.execute(delete(SignupRefusal).where(SignupRefusal.canonical == subscriber.canonical))
-    lift_suppressions(
-        session,
-        Suppression.canonical == subscriber.canonical,
-        Suppression.reason == SuppressionReason.UNSUBSCRIBED,
-        now=now,
-    )

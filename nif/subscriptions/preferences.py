@@ -3,7 +3,7 @@
 Only the subscriber's inbox holds the link to it.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -15,7 +15,11 @@ from nif.database import get_row
 from nif.errors import Invalid
 from nif.mail.addresses import EmailAddress
 from nif.subscriptions.consent import ConsentContext, has_ever_confirmed, record_consent
-from nif.subscriptions.double_opt_in import activate_subscription, get_or_create_subscription
+from nif.subscriptions.double_opt_in import (
+    activate_subscription,
+    get_or_create_subscription,
+    subscriptions_of,
+)
 from nif.subscriptions.lists import all_lists
 from nif.subscriptions.models import (
     ConsentAction,
@@ -39,11 +43,6 @@ TOO_LATE = "A pause is a year at most. To get no mail at all, unsubscribe."
 def preferences_token(subscriber_id: int, tokens: Tokens) -> str:
     """The token of the link to a preferences page. It never expires."""
     return tokens.make(TokenPurpose.PREFERENCES, subscriber_id)
-
-
-def preferences_tokens(tokens: Tokens) -> Callable[[int], str]:
-    """The same in bulk: a function from a subscriber's id to the token."""
-    return tokens.maker(TokenPurpose.PREFERENCES)
 
 
 def get_subscriber_by_token(session: Session, token: str, tokens: Tokens) -> Subscriber:
@@ -131,11 +130,8 @@ def save_preferences(
 
 def confirmed_subscriptions_of(session: Session, subscriber: Subscriber) -> Sequence[Subscription]:
     """The confirmed subscriptions of a subscriber, in the order of the lists."""
-    query = select(Subscription).where(
-        Subscription.subscriber_id == subscriber.id,
-        Subscription.state == SubscriptionState.CONFIRMED,
-    )
-    return session.scalars(query.order_by(Subscription.list_id)).all()
+    is_confirmed = Subscription.state == SubscriptionState.CONFIRMED
+    return subscriptions_of(session, subscriber.id, is_confirmed)
 
 
 def parse_pause_weeks(weeks: str, *, now: datetime) -> datetime:
@@ -168,9 +164,13 @@ def pause_mail(
     *,
     now: datetime,
 ) -> None:
-    """Send no mail before `until`. A second pause replaces the first."""
+    """Send no mail before `until`, and record that for each confirmed subscription.
+
+    A second pause replaces the first.
+    """
     subscriber.paused_until = until
-    _record_pause_consent(session, subscriber, ConsentAction.PAUSED, context, now)
+    for subscription in confirmed_subscriptions_of(session, subscriber):
+        record_consent(session, subscription, ConsentAction.PAUSED, context, now=now)
 
 
 def resume_mail(
@@ -178,21 +178,10 @@ def resume_mail(
 ) -> None:
     """End a pause now; no effect without one."""
     if is_paused(subscriber, now=now):
-        _record_pause_consent(session, subscriber, ConsentAction.RESUMED, context, now)
+        for subscription in confirmed_subscriptions_of(session, subscriber):
+            record_consent(session, subscription, ConsentAction.RESUMED, context, now=now)
     subscriber.paused_until = None
 
 
 def is_paused(subscriber: Subscriber, *, now: datetime) -> bool:
     return subscriber.paused_until is not None and subscriber.paused_until > now
-
-
-def _record_pause_consent(
-    session: Session,
-    subscriber: Subscriber,
-    action: ConsentAction,
-    context: ConsentContext,
-    now: datetime,
-) -> None:
-    """Record a pause or its end for each confirmed subscription."""
-    for subscription in confirmed_subscriptions_of(session, subscriber):
-        record_consent(session, subscription, action, context, now=now)

@@ -7,7 +7,6 @@ whatever was asked for and however often.
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
@@ -40,36 +39,23 @@ apply to them; the limit of the site does."""
 MAIL_LIMIT, CONFIRMATION_LIMIT = "mail.day", "confirmation.month"
 
 
-class SignupLimit(StrEnum):
-    """The limits of sign-ups in an hour."""
-
-    NETWORK = "network"
-    WIDER_NETWORK = "wider_network"
-    DOMAIN = "domain"
-    SITE = "site"
-
-
 def find_exceeded_limit(
     session: Session, canonical: str, network: str, *, now: datetime
-) -> SignupLimit | None:
-    """Count one more sign-up and return the limit that it exceeds, if any.
+) -> str | None:
+    """Count one more sign-up and return the name of the limit that it exceeds, if any.
 
     `network` is a /24 or /48, as limits.network_of returns it. A sign-up that exceeds one limit is
     not counted for the following ones, so that one network cannot use up the limit of the site.
     """
     domain = canonical.rpartition("@")[2]
-    checked = [
-        (SignupLimit.NETWORK, network, SIGNUPS_PER_NETWORK_AN_HOUR),
-        (
-            SignupLimit.WIDER_NETWORK,
-            limits.wider_network_of(network),
-            SIGNUPS_PER_WIDER_NETWORK_AN_HOUR,
-        ),
-        (SignupLimit.DOMAIN, domain, SIGNUPS_PER_DOMAIN_AN_HOUR),
-        (SignupLimit.SITE, "", SIGNUPS_PER_SITE_AN_HOUR),
-    ]
-    for limit, key, most in checked:
-        if limit is SignupLimit.DOMAIN and domain in MAILBOX_PROVIDERS:
+    wider_network = limits.wider_network_of(network)
+    for limit, key, most in (
+        ("network", network, SIGNUPS_PER_NETWORK_AN_HOUR),
+        ("wider_network", wider_network, SIGNUPS_PER_WIDER_NETWORK_AN_HOUR),
+        ("domain", domain, SIGNUPS_PER_DOMAIN_AN_HOUR),
+        ("site", "", SIGNUPS_PER_SITE_AN_HOUR),
+    ):
+        if limit == "domain" and domain in MAILBOX_PROVIDERS:
             continue
         if not limits.allow_attempt(session, f"signup.{limit}", key, most=most, per=HOUR, now=now):
             return limit

@@ -55,11 +55,18 @@ def is_suppressed(session: Session, canonical: str) -> bool:
     return session.scalar(query) is not None or is_erased_address(session, canonical)
 
 
+def allows_signups(session: Session, canonical: str) -> bool:
+    """Is an address neither suppressed nor erased, or suppressed only because it unsubscribed?"""
+    suppression = session.scalar(
+        select(Suppression.reason).where(Suppression.canonical == canonical)
+    )
+    is_allowed = suppression in {None, SuppressionReason.UNSUBSCRIBED}
+    return is_allowed and not is_erased_address(session, canonical)
+
+
 def suppress_address(
     session: Session, canonical: str, reason: SuppressionReason, *, source: str, now: datetime
 ) -> None:
-    """Suppress an address. A more severe reason replaces a less severe one, and never the other way
-    round."""
     suppress_addresses(session, [canonical], reason, source=source, now=now)
 
 
@@ -71,7 +78,10 @@ def suppress_addresses(
     source: str,
     now: datetime,
 ) -> None:
-    """The same for many addresses. Erased addresses are skipped."""
+    """Suppress addresses, except erased ones.
+
+    A more severe reason replaces a less severe one, and never the other way round.
+    """
     canonicals = set(canonicals)
     canonicals -= find_erased_addresses(session, canonicals)
     former_reasons: dict[str, SuppressionReason | None] = {}

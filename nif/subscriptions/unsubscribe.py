@@ -3,27 +3,25 @@
 Unsubscribing takes effect at once, without a question, however often the button is pressed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.database import get_row, insert_if_new
 from nif.errors import Expired, NotFound
 from nif.subscriptions.consent import ConsentContext, has_ever_confirmed, record_consent
-from nif.subscriptions.double_opt_in import activate_subscription
+from nif.subscriptions.double_opt_in import activate_subscription, subscriptions_of
 from nif.subscriptions.models import (
     ConsentAction,
     SignupRefusal,
     Subscriber,
     Subscription,
     SubscriptionState,
-    Suppression,
     SuppressionReason,
 )
 from nif.subscriptions.statistics import change_subscription_state
-from nif.subscriptions.suppression_list import SUBSCRIBER_GONE, suppress_address
+from nif.subscriptions.suppression_list import SUBSCRIBER_GONE, allows_signups, suppress_address
 from nif.tokens import UNKNOWN_LINK, TokenPurpose, Tokens
 
 ALL_LISTS = 0
@@ -39,13 +37,7 @@ ONE_CLICK_SOURCE = "/unsubscribe, one click"
 
 
 def unsubscribe_token(subscriber_id: int, list_id: int, tokens: Tokens) -> str:
-    """The token of an unsubscribe link. It never expires and gives no access to data."""
     return tokens.make(TokenPurpose.UNSUBSCRIBE, subscriber_id, list_id)
-
-
-def unsubscribe_tokens(list_id: int, tokens: Tokens) -> Callable[[int], str]:
-    """The same in bulk: a function from a subscriber's id to the token for one list."""
-    return tokens.maker(TokenPurpose.UNSUBSCRIBE, list_id)
 
 
 def list_unsubscribe_headers(link: str) -> dict[str, str]:
@@ -61,10 +53,8 @@ def get_subscriptions_to_unsubscribe(
     Raises NotFound for a token that NIF did not issue, and where there is no subscription.
     """
     subscriber_id, list_id = tokens.open(TokenPurpose.UNSUBSCRIBE, token)
-    query = select(Subscription).where(Subscription.subscriber_id == subscriber_id)
-    if list_id != ALL_LISTS:
-        query = query.where(Subscription.list_id == list_id)
-    found = session.scalars(query.order_by(Subscription.list_id).with_for_update()).all()
+    on_list = () if list_id == ALL_LISTS else (Subscription.list_id == list_id,)
+    found = subscriptions_of(session, subscriber_id, *on_list, lock=True)
     if not found:
         raise NotFound(SUBSCRIBER_GONE)
     return found
@@ -119,11 +109,6 @@ def undo_unsubscribe(
     activate_subscription(session, subscription, context, now=now)
 
 
-def signup_refusal_token(subscriber_id: int, tokens: Tokens) -> str:
-    """The token of the link "it was not me". It never expires and gives no access to data."""
-    return tokens.make(TokenPurpose.REPORT_SIGNUP, subscriber_id)
-
-
 def get_refusing_subscriber(session: Session, token: str, tokens: Tokens) -> Subscriber:
     """The subscriber of a link "it was not me". Raises NotFound."""
     subscriber_id, _ = tokens.open(TokenPurpose.REPORT_SIGNUP, token)
@@ -138,13 +123,8 @@ def refuse_signups(
     A subscriber who never confirmed anything is suppressed, as by unsubscribing. Confirmed
     subscriptions continue; choosing more on their preferences page ends the refusal.
     """
-    pending = select(Subscription).where(
-        Subscription.subscriber_id == subscriber.id, Subscription.state == SubscriptionState.PENDING
-    )
-    for subscription in session.scalars(pending.order_by(Subscription.list_id).with_for_update()):
+    is_pending = Subscription.state == SubscriptionState.PENDING
+    for subscription in subscriptions_of(session, subscriber.id, is_pending, lock=True):
         unsubscribe_from_list(session, subscription, context, now=now)
-    reason = session.scalar(
-        select(Suppression.reason).where(Suppression.canonical == subscriber.canonical)
-    )
-    if reason in {None, SuppressionReason.UNSUBSCRIBED}:
+    if allows_signups(session, subscriber.canonical):
         insert_if_new(session, SignupRefusal, canonical=subscriber.canonical, at=now)

@@ -32,7 +32,7 @@ from nif.signups.models import HoldReason, SignupKind
 from nif.signups.requests import SignupRequest, queue_signup
 from nif.stories.models import Revision, Story
 from nif.stories.reader_reports import ReportKind, create_reader_report
-from nif.subscribers.models import Segment
+from nif.subscribers.segments import Segment
 from nif.subscriptions.models import ListMetric, MailingList
 from nif.subscriptions.models import SuppressionReason as Reason
 from nif.subscriptions.statistics import record_list_metrics

@@ -25,7 +25,7 @@ from nif.signups.requests import SignupRequest, queue_signup
 from nif.stories.models import Story
 from nif.stories.reader_reports import ReaderReport, ReportKind
 from nif.subscribers.address_index import index_new_addresses
-from nif.subscribers.models import Segment
+from nif.subscribers.segments import Segment
 from nif.subscriptions import double_opt_in
 from nif.subscriptions.consent import ConsentContext
 from nif.subscriptions.models import (

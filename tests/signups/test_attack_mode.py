@@ -31,7 +31,7 @@ def is_on(session, now):
 def test_it_switches_itself_on_when_unusually_many_sign_ups_come(session, received, held, on):
     add_signups(session, received, held=held)
 
-    assert attack_mode.update_attack_mode(session, now=NOON + 4 * MINUTE) is on
+    assert bool(attack_mode.update_attack_mode(session, now=NOON + 4 * MINUTE)) is on
     assert is_on(session, NOON + 4 * MINUTE) is on
 
 

@@ -41,6 +41,7 @@ from nif.subscriptions.models import (
     SuppressionReason,
 )
 from nif.subscriptions.suppression_list import suppress_address
+from nif.tokens import TokenPurpose
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_subscription
 from tests.fakes import FakeMailer
@@ -341,8 +342,8 @@ def test_responding_while_being_unsubscribed_ends_confirmed(
     then = NOON + 20 * DAY
     with reload(services, campaign) as (session, found):
         sunset_policy.start_unsubscribing_nonresponders(session, found, expected=1, now=then)
-        make_token = double_opt_in.repermission_tokens(found.list_id, services.tokens)
-        token = make_token(session.scalars(select(Subscriber.id)).one())
+        subscriber_id = session.scalars(select(Subscriber.id)).one()
+        token = services.tokens.make(TokenPurpose.REPERMISSION, subscriber_id, found.list_id)
 
     def answer() -> None:
         with services.database.transaction() as session:

@@ -114,9 +114,9 @@ def test_pasted_addresses_may_have_many_separators() -> None:
     text = (
         '\n"Ann" <Ann@X.example>, bo@x.example;cy@x.example\tdi@x.example  ed@x.example\n\nnone\n'
     )
-    found = suppressions.parse_pasted_addresses(text)
+    canonicals, invalid = suppressions.parse_pasted_addresses(text)
 
-    assert sorted(one[:2] for one in found.canonicals) == ["an", "bo", "cy", "di", "ed"]
-    assert found.invalid == ["none"]
+    assert sorted(one[:2] for one in canonicals) == ["an", "bo", "cy", "di", "ed"]
+    assert invalid == ["none"]
     with pytest.raises(Invalid, match="At most 10,000"):
         suppressions.parse_pasted_addresses("a@x.example " * 10_001)

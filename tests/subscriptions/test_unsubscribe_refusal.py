@@ -8,11 +8,7 @@ from nif.subscriptions.double_opt_in import request_subscription
 from nif.subscriptions.models import SignupRefusal, Subscription, SubscriptionState
 from nif.subscriptions.preferences import save_preferences
 from nif.subscriptions.suppression_list import is_suppressed
-from nif.subscriptions.unsubscribe import (
-    get_refusing_subscriber,
-    refuse_signups,
-    signup_refusal_token,
-)
+from nif.subscriptions.unsubscribe import get_refusing_subscriber, refuse_signups
 from nif.tokens import TokenPurpose, Tokens
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_subscription
@@ -71,12 +67,12 @@ def test_choosing_a_list_on_the_preferences_page_ends_the_refusal(session):
 
 def test_only_a_refusal_token_refuses(session):
     mine = a_subscription(session, a_list(session), ANN)
-    token = signup_refusal_token(mine.subscriber_id, TOKENS)
+    token = TOKENS.make(TokenPurpose.REPORT_SIGNUP, mine.subscriber_id)
 
     assert get_refusing_subscriber(session, token, TOKENS) is mine.subscriber
     for forged in (
         TOKENS.make(TokenPurpose.PREFERENCES, mine.subscriber_id),
-        signup_refusal_token(mine.subscriber_id + 1, TOKENS),
+        TOKENS.make(TokenPurpose.REPORT_SIGNUP, mine.subscriber_id + 1),
     ):
         with pytest.raises(NotFound):
             get_refusing_subscriber(session, forged, TOKENS)

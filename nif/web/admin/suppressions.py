@@ -109,20 +109,20 @@ def new(_session: Session, added: str = "", form: SuppressionForm | None = None)
 @staff_action(Access.ADMIN, SuppressionForm, page=new)
 def create(action: StaffAction, form: SuppressionForm) -> ResponseReturnValue:
     """Add what is an address. The rest is shown again."""
-    pasted = suppressions.parse_pasted_addresses(form.addresses.data)
+    canonicals, invalid = suppressions.parse_pasted_addresses(form.addresses.data)
     suppressions.parse_suppression_reason(form.reason.data)
-    added = suppressions.AddedSuppressions(0, 0)
-    if pasted.canonicals:
-        added = suppressions.add_manual_suppressions(
-            action.session, pasted.canonicals, form.reason.data, by=current_user, now=action.now
+    added, known = 0, 0
+    if canonicals:
+        added, known = suppressions.add_manual_suppressions(
+            action.session, canonicals, form.reason.data, by=current_user, now=action.now
         )
-    if not pasted.invalid:
-        return action.done(_describe_added(added), url_for(".index"))
-    form.addresses.data = "\n".join(pasted.invalid)
-    count, many = len(pasted.invalid), len(pasted.invalid) > 1
+    if not invalid:
+        return action.done(_describe_added(added, known), url_for(".index"))
+    form.addresses.data = "\n".join(invalid)
+    count, many = len(invalid), len(invalid) > 1
     problem = f"{count:,} {'are not addresses' if many else 'is not an address'}: "
     form.refuse(Invalid({"addresses": f"{problem}correct or remove {'them' if many else 'it'}."}))
-    return new(_describe_added(added), form), 422
+    return new(_describe_added(added, known), form), 422
 
 
 @blueprint.post("/lift")
@@ -165,8 +165,7 @@ def _csv_cells(row: suppressions.ListedSuppression) -> tuple[object, ...]:
     return (*facts, row.provider_sync.value, pushed_at)
 
 
-def _describe_added(added: suppressions.AddedSuppressions) -> str:
-    new, known = added.added, added.already_there
+def _describe_added(new: int, known: int) -> str:
     words = f"{new:,} {'address is' if new == 1 else 'addresses are'} now suppressed"
     there = f"; {known:,} {'was' if known == 1 else 'were'} already suppressed" if known else ""
     return f"{words if new else 'No address was added'}{there}."

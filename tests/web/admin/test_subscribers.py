@@ -9,7 +9,7 @@ from sqlalchemy import select
 from nif.accounts.audit_log import AuditEntry
 from nif.database import Database
 from nif.services import Services
-from nif.subscribers.models import Segment
+from nif.subscribers.segments import Segment
 from nif.subscriptions.consent import ConsentContext, record_consent
 from nif.subscriptions.models import (
     Consent,
