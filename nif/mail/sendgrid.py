@@ -262,25 +262,17 @@ def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
 
     At least 1 and at most 900; None where neither header can be read.
     """
-    reset, after = headers.get("X-RateLimit-Reset"), headers.get("Retry-After")
-    for wait in (_read_number(reset, -time.time()), _read_number(after), _seconds_until(after)):
-        if wait is not None:
-            return min(max(wait, 1.0), 900.0)
+    now, reset, after = time.time(), headers.get("X-RateLimit-Reset"), headers.get("Retry-After")
+    for read, value, since in ((float, reset, now), (float, after, 0.0), (_read_date, after, now)):
+        with suppress(ValueError, TypeError, OverflowError):
+            if isfinite(wait := read(value or "") - since):
+                return min(max(wait, 1.0), 900.0)
     return None
 
 
-def _read_number(text: str | None, plus: float = 0.0) -> float | None:
-    with suppress(ValueError):
-        if isfinite(value := float(text or "")):
-            return value + plus
-    return None
-
-
-def _seconds_until(text: str | None) -> float | None:
-    """The seconds until an HTTP date (RFC 9110 section 5.6.7)."""
-    with suppress(ValueError, TypeError, OverflowError):
-        return parsedate_to_datetime(text or "").timestamp() - time.time()
-    return None
+def _read_date(text: str) -> float:
+    """The Unix time of an HTTP date (RFC 9110 section 5.6.7)."""
+    return parsedate_to_datetime(text).timestamp()
 
 
 SIGNATURE_HEADER = EventWebhookHeader.SIGNATURE

@@ -15,11 +15,10 @@ from nif.paging import Page, paginate
 from nif.sends.certificates import delivery_status_of
 from nif.sends.models import Attempt, Batch, Delivery, ProviderEvent, Send
 from nif.sends.subscriber_activity import CLICK_EVENT
-from nif.subscriptions.consent import ADMIN_SOURCE, ConsentContext, is_reader_action, record_consent
+from nif.subscriptions.consent import ADMIN_SOURCE, ConsentContext, is_reader_action
 from nif.subscriptions.double_opt_in import subscriptions_of
 from nif.subscriptions.models import (
     Consent,
-    ConsentAction,
     ConsentWording,
     MailingList,
     Subscriber,
@@ -27,7 +26,7 @@ from nif.subscriptions.models import (
     SubscriptionState,
     Suppression,
 )
-from nif.subscriptions.statistics import change_subscription_state
+from nif.subscriptions.unsubscribe import end_subscription
 
 EDITIONS_PER_PAGE = 20
 SENDS_SEARCHED = 1_000
@@ -225,13 +224,7 @@ def unsubscribe_as_admin(
     session.refresh(subscription, with_for_update={"of": Subscription})
     if subscription.state is SubscriptionState.UNSUBSCRIBED:
         raise Conflict("This subscriber is unsubscribed from that list already.")
-    change_subscription_state(
-        session, subscription, SubscriptionState.UNSUBSCRIBED, source=ADMIN_SOURCE, now=now
-    )
-    subscription.unsubscribed_at = now
-    record_consent(
-        session, subscription, ConsentAction.UNSUBSCRIBED, ConsentContext(ADMIN_SOURCE), now=now
-    )
+    end_subscription(session, subscription, ConsentContext(ADMIN_SOURCE), now=now)
     subject = ("subscriber", subscriber.id)
     record_audit_entry(
         session, by, "subscriber_unsubscribed", *subject, detail={"list": slug}, now=now

@@ -158,25 +158,17 @@ def _merge_subscriber(
     ]
     transfer_chosen_tags(session, of=other.id, to=subscriber.id, lists=decided_by_other)
     for theirs in others:
-        uncount_subscription(session, theirs)
-        list_id, kept = theirs.list_id, own.get(theirs.list_id)
-        values = {
-            "state": theirs.state,
-            "requested_at": theirs.requested_at,
-            "confirmed_at": theirs.confirmed_at,
-            "unsubscribed_at": theirs.unsubscribed_at,
-        }
-        session.delete(theirs)
+        kept = own.get(theirs.list_id)
         if kept is None:
-            kept = Subscription(subscriber_id=subscriber.id, list_id=list_id, **values)
-            session.add(kept)
-            session.flush()
-            change_state_without_statistics(session, kept, None)
-        elif theirs.state is confirmed is not kept.state:
+            theirs.subscriber_id = subscriber.id
+            continue
+        uncount_subscription(session, theirs)
+        session.delete(theirs)
+        if theirs.state is confirmed is not kept.state:
             change_state_without_statistics(session, kept, confirmed)
             kept.confirmed_at, kept.unsubscribed_at = theirs.confirmed_at, None
         elif theirs.state is confirmed:
-            record_list_metrics(session, list_id, {ListMetric.REMOVED: 1}, now=now)
+            record_list_metrics(session, theirs.list_id, {ListMetric.REMOVED: 1}, now=now)
     session.flush()
     session.execute(
         update(Consent)

@@ -17,9 +17,14 @@ from sqlalchemy.orm import Session
 
 from nif.database import conflict_aware_insert, insert_if_new, secret_keys_of
 from nif.errors import Misconfigured
-from nif.subscriptions import suppression_outbox
 from nif.subscriptions.models import Suppression, SuppressionCountChange, SuppressionReason
-from nif.subscriptions.suppression_outbox import WITHOUT_SESSION_SYNC, chunk_addresses
+from nif.subscriptions.suppression_outbox import (
+    PUSHED_REASONS,
+    WITHOUT_SESSION_SYNC,
+    came_from_provider,
+    chunk_addresses,
+    queue_suppression_changes,
+)
 from nif.tokens import hmac_states
 
 SEVERITY_ORDER = (
@@ -135,13 +140,10 @@ def _queue_for_provider(
 ) -> None:
     """Queue changes of addresses for the provider: where the reason is none that is pushed, only of
     addresses that it knows from us."""
-    pushed = {
-        canonical
-        for canonical, reason in reasons.items()
-        if suppression_outbox.is_pushed_to_provider(reason, source)
-    }
+    pushed_reasons = () if came_from_provider(source) else PUSHED_REASONS
+    pushed = {canonical for canonical, reason in reasons.items() if reason in pushed_reasons}
     for canonicals, only_known in ((pushed, False), (reasons.keys() - pushed, True)):
-        suppression_outbox.queue_suppression_changes(
+        queue_suppression_changes(
             session, canonicals, suppressed=suppressed, only_known=only_known, now=now
         )
 

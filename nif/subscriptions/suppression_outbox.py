@@ -79,10 +79,6 @@ def came_from_provider(source: str) -> bool:
     return source.startswith(PROVIDER_SOURCES)
 
 
-def is_pushed_to_provider(reason: SuppressionReason, source: str) -> bool:
-    return reason in PUSHED_REASONS and not came_from_provider(source)
-
-
 def queue_suppression_changes(
     session: Session,
     canonicals: Collection[str],
@@ -247,12 +243,13 @@ def _explains_drop(entry: SuppressionOutboxEntry, dropped_at: datetime) -> bool:
 
 def prune_suppression_outbox(session: Session, *, now: datetime, most: int = 5000) -> None:
     """Delete entries whose removal the provider accepted more than a week ago."""
-    is_old: ColumnElement[bool] = SuppressionOutboxEntry.pushed_at <= now - KEEP_LIFTED
-    is_removed = SuppressionOutboxEntry.suppressed.is_(False)
-    is_settled = SuppressionOutboxEntry.due_at.is_(None)
     some = (
         select(SuppressionOutboxEntry.canonical)
-        .where(is_removed, is_settled, is_old)
+        .where(
+            SuppressionOutboxEntry.suppressed.is_(False),
+            SuppressionOutboxEntry.due_at.is_(None),
+            SuppressionOutboxEntry.pushed_at <= now - KEEP_LIFTED,
+        )
         .limit(most)
         .with_for_update(skip_locked=True)
     )

@@ -7,7 +7,7 @@ they get every edition.
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from nif.subscriptions.consent import ConsentContext, record_consent
@@ -69,17 +69,13 @@ def transfer_chosen_tags(session: Session, *, of: int, to: int, lists: Collectio
 
     `of` and `to` are ids of subscribers.
     """
-    tags_by_list = chosen_tags_of(session, of)
-    delete_choices = delete(SubscriptionTag)
     on_lists = SubscriptionTag.list_id.in_(lists)
-    session.execute(delete_choices.where(SubscriptionTag.subscriber_id == to, on_lists))
-    session.execute(delete_choices.where(SubscriptionTag.subscriber_id == of))
-    session.add_all(
-        SubscriptionTag(list_id=list_id, subscriber_id=to, tag=tag)
-        for list_id in lists
-        for tag in sorted(tags_by_list.get(list_id, ()))
+    session.execute(delete(SubscriptionTag).where(SubscriptionTag.subscriber_id == to, on_lists))
+    session.execute(delete(SubscriptionTag).where(SubscriptionTag.subscriber_id == of, ~on_lists))
+    transfer = update(SubscriptionTag).where(SubscriptionTag.subscriber_id == of)
+    session.execute(
+        transfer.values(subscriber_id=to), execution_options={"synchronize_session": False}
     )
-    session.flush()
 
 
 def wording_of_tag_choice(site: str, title: str, names: Collection[str]) -> str:

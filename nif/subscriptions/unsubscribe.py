@@ -79,12 +79,19 @@ def unsubscribe_from_list(
             source="sign-up refused by the recipient",
             now=now,
         )
+    end_subscription(session, subscription, context, now=now)
+    return True
+
+
+def end_subscription(
+    session: Session, subscription: Subscription, context: ConsentContext, *, now: datetime
+) -> None:
+    """End a subscription that has not ended, whoever wished it; nothing is suppressed."""
     change_subscription_state(
         session, subscription, SubscriptionState.UNSUBSCRIBED, source=context.source, now=now
     )
     subscription.unsubscribed_at = now
     record_consent(session, subscription, ConsentAction.UNSUBSCRIBED, context, now=now)
-    return True
 
 
 def may_undo_unsubscribe(subscription: Subscription, *, now: datetime) -> bool:
