@@ -30,7 +30,11 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class TokenPurpose(StrEnum):
-    """What a token is good for. The values are signed: a changed one breaks the links in mail."""
+    """What a token is good for. The values are signed: a changed one breaks the links in mail.
+
+    UNSUBSCRIBE, REPERMISSION and REPORT_SIGNUP never expire and give no access to data; PREFERENCES
+    never expires.
+    """
 
     CONFIRM = "confirm"
     PREFERENCES = "preferences"

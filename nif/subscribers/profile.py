@@ -199,8 +199,7 @@ def _last_activity(session: Session, subscriber_id: int) -> datetime | None:
     clicks = select(func.max(ProviderEvent.happened_at)).where(
         ProviderEvent.kind == CLICK_EVENT, ProviderEvent.subscriber_id == subscriber_id
     )
-    moments = [session.scalar(actions), session.scalar(clicks)]
-    return max((moment for moment in moments if moment), default=None)
+    return max(filter(None, [session.scalar(actions), session.scalar(clicks)]), default=None)
 
 
 def get_subscription_to_list(session: Session, subscriber: Subscriber, slug: str) -> Subscription:

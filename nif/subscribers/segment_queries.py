@@ -334,10 +334,12 @@ def _find_matching(
 def _summarize_subscribers(session: Session, keys: Sequence[Any]) -> list[SubscriberSummary]:
     """The summaries of these subscribers, in the given order."""
     ids = [key[-1] for key in keys]
-    subscribers = {
-        subscriber.id: subscriber
-        for subscriber in session.scalars(select(Subscriber).where(Subscriber.id.in_(ids)))
-    }
+    subscribers = (
+        select(Subscriber, Suppression.reason)
+        .outerjoin(Suppression, Suppression.canonical == Subscriber.canonical)
+        .where(Subscriber.id.in_(ids))
+    )
+    by_id = {row.Subscriber.id: row for row in session.execute(subscribers)}
     lists: dict[int, list[tuple[str, SubscriptionState]]] = {}
     subscriptions = (
         select(Subscription.subscriber_id, MailingList.title, Subscription.state)
@@ -347,13 +349,8 @@ def _summarize_subscribers(session: Session, keys: Sequence[Any]) -> list[Subscr
     )
     for subscriber_id, title, state in session.execute(subscriptions):
         lists.setdefault(subscriber_id, []).append((title, state))
-    addresses = [subscriber.canonical for subscriber in subscribers.values()]
-    reasons = select(Suppression.canonical, Suppression.reason)
-    suppressed = dict(session.execute(reasons.where(Suppression.canonical.in_(addresses))).all())
     return [
-        SubscriberSummary(
-            subscribers[id_], lists.get(id_, []), suppressed.get(subscribers[id_].canonical)
-        )
+        SubscriberSummary(by_id[id_].Subscriber, lists.get(id_, []), by_id[id_].reason)
         for id_ in ids
-        if id_ in subscribers
+        if id_ in by_id
     ]

@@ -5,7 +5,7 @@ a suppression by the reader or the provider stays. Audit entries name no address
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -77,17 +77,32 @@ class SuppressionFilter:
 class ListedSuppression:
     """One suppression, the subscriber with that address if there is one, and the provider's side.
 
-    `pushed_at` is when the suppression was pushed to the provider, if it was.
+    `entry` is the last change of this address that was queued for the provider, if any.
     """
 
     suppression: Suppression
     subscriber_id: int | None
-    provider_sync: ProviderSync
-    pushed_at: datetime | None
+    entry: SuppressionOutboxEntry | None
 
     @property
     def may_lift(self) -> bool:
         return may_lift_suppression(self.suppression)
+
+    @property
+    def provider_sync(self) -> ProviderSync:
+        if came_from_provider(self.suppression.source):
+            return ProviderSync.FROM_PROVIDER
+        if self.entry is None or not self.entry.suppressed:
+            return ProviderSync.NOT_PUSHED
+        if self.entry.due_at is not None:
+            return ProviderSync.PENDING
+        return ProviderSync.REFUSED if self.entry.rejection else ProviderSync.PUSHED
+
+    @property
+    def pushed_at(self) -> datetime | None:
+        """When the suppression was pushed to the provider, if the provider has it from us."""
+        is_pushed = self.provider_sync is ProviderSync.PUSHED
+        return self.entry.pushed_at if self.entry and is_pushed else None
 
 
 def parse_suppression_filter(reason: str, prefix: str) -> SuppressionFilter:
@@ -113,7 +128,7 @@ def search_suppressions(
     size: int = SUPPRESSIONS_PER_PAGE,
 ) -> Page[ListedSuppression]:
     """A page of the list, newest first."""
-    query = select(Suppression)
+    query = select(Suppression.canonical)
     if filters.reason is None or filters.prefix:
         query = query.where(NOT_ERASED)
     if filters.reason is not None:
@@ -122,7 +137,17 @@ def search_suppressions(
         query = query.where(*_begins_with(session, filters.prefix))
     newest = (Suppression.at, Suppression.canonical)
     page = paginate(session, query, *newest, after=after, size=size)
-    return Page(_describe_suppressions(session, page.rows), page.after)
+    # Joined to the page's rows only: a join before the search could read whole tables.
+    shown = (
+        select(Suppression, Subscriber.id, SuppressionOutboxEntry)
+        .outerjoin(Subscriber, Subscriber.canonical == Suppression.canonical)
+        .outerjoin(
+            SuppressionOutboxEntry, SuppressionOutboxEntry.canonical == Suppression.canonical
+        )
+        .where(Suppression.canonical.in_(page.rows))
+        .order_by(*(key.desc() for key in newest))
+    )
+    return Page([ListedSuppression(*row) for row in session.execute(shown)], page.after)
 
 
 def iterate_suppressions(
@@ -144,41 +169,6 @@ def _begins_with(session: Session, prefix: str) -> tuple[ColumnElement[bool], ..
     if session.get_bind().dialect.name == "sqlite":
         return address >= prefix, address < prefix + HIGHEST_CHARACTER
     return address.bool_op("~>=~")(prefix), address.bool_op("~<~")(prefix + HIGHEST_CHARACTER)
-
-
-def _describe_suppressions(
-    session: Session, suppressions: Sequence[Suppression]
-) -> list[ListedSuppression]:
-    canonicals = [one.canonical for one in suppressions]
-    ids = select(Subscriber.canonical, Subscriber.id).where(Subscriber.canonical.in_(canonicals))
-    subscriber_ids = {row[0]: row[1] for row in session.execute(ids)}
-    entries = session.scalars(
-        select(SuppressionOutboxEntry).where(SuppressionOutboxEntry.canonical.in_(canonicals))
-    )
-    outbox = {entry.canonical: entry for entry in entries}
-    return [
-        ListedSuppression(
-            one,
-            subscriber_ids.get(one.canonical),
-            *_describe_provider_sync(one, outbox.get(one.canonical)),
-        )
-        for one in suppressions
-    ]
-
-
-def _describe_provider_sync(
-    suppression: Suppression, entry: SuppressionOutboxEntry | None
-) -> tuple[ProviderSync, datetime | None]:
-    """Whether the provider has a suppression, and when it was pushed there."""
-    if came_from_provider(suppression.source):
-        return ProviderSync.FROM_PROVIDER, None
-    if entry is None or not entry.suppressed:
-        return ProviderSync.NOT_PUSHED, None
-    if entry.due_at is not None:
-        return ProviderSync.PENDING, None
-    if entry.rejection:
-        return ProviderSync.REFUSED, None
-    return ProviderSync.PUSHED, entry.pushed_at
 
 
 def parse_pasted_addresses(text: str) -> tuple[set[str], list[str]]:

@@ -96,9 +96,8 @@ def request_subscription(
         return SubscriptionRequestResult(exceeded=AddressMailLimit.MONTH)
     names = {"address": address.written, "canonical": address.canonical}
     created = insert_if_new(session, Subscriber, **names, created_at=now)
-    subscriber = (
-        created or session.scalars(select(Subscriber).filter_by(canonical=address.canonical)).one()
-    )
+    known = select(Subscriber).filter_by(canonical=address.canonical)
+    subscriber = created or session.scalars(known).one()
     subscription = get_or_create_subscription(session, subscriber, mailing_list, now=now)
     if subscription.state is SubscriptionState.CONFIRMED:
         return SubscriptionRequestResult(already_subscribed=subscriber)

@@ -41,7 +41,6 @@ TOO_LATE = "A pause is a year at most. To get no mail at all, unsubscribe."
 
 
 def preferences_token(subscriber_id: int, tokens: Tokens) -> str:
-    """The token of the link to a preferences page. It never expires."""
     return tokens.make(TokenPurpose.PREFERENCES, subscriber_id)
 
 
@@ -56,11 +55,10 @@ def find_mailable_subscriber(session: Session, address: EmailAddress) -> Subscri
 
     Only they are mailed a link to their preferences page.
     """
-    with_address = select(Subscriber).where(Subscriber.canonical == address.canonical)
-    subscriber = session.scalar(with_address)
-    if subscriber is None or not has_ever_confirmed(session, subscriber.id):
+    subscriber = session.scalar(select(Subscriber).filter_by(canonical=address.canonical))
+    if subscriber is None or is_suppressed(session, subscriber.canonical):
         return None
-    return None if is_suppressed(session, subscriber.canonical) else subscriber
+    return subscriber if has_ever_confirmed(session, subscriber.id) else None
 
 
 def list_subscription_choices(

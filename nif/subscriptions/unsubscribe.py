@@ -86,7 +86,7 @@ def unsubscribe_from_list(
 def end_subscription(
     session: Session, subscription: Subscription, context: ConsentContext, *, now: datetime
 ) -> None:
-    """End a subscription that has not ended, whoever wished it; nothing is suppressed."""
+    """End a subscription that has not ended; nothing is suppressed."""
     change_subscription_state(
         session, subscription, SubscriptionState.UNSUBSCRIBED, source=context.source, now=now
     )
