@@ -20,7 +20,7 @@ from bench.runner import run
 from bench.sample_list import LIST
 from nif.clock import utc_now
 from nif.database import Database
-from nif.imports import files, imports
+from nif.imports import imports
 from nif.imports.models import ImportRun, ImportState
 from nif.subscriptions.lists import create_list, get_list
 
@@ -134,8 +134,8 @@ def _create_list(database: Database) -> None:
 def _start_import(installation: Installation, database: Database, file: Path) -> int:
     folder = installation.settings().imports
     with file.open("rb") as data:
-        stored = files.store_import_file(data, folder, max_bytes=file.stat().st_size)
-    with files.open_import_file(folder, stored.name) as data:
+        stored = imports.store_import_file(data, folder, max_bytes=file.stat().st_size)
+    with imports.open_import_file(folder, stored.name) as data:
         layout = imports.detect_file_layout(data)
     with database.transaction() as session:
         daily = get_list(session, LIST.slug)

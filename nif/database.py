@@ -27,11 +27,11 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
-from nif.errors import Misconfigured, NotFound
+from nif.errors import Conflict, Misconfigured, NotFound
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -167,6 +167,18 @@ def add_counts(session: Session, model: type[Base], rows: Sequence[Mapping[str, 
     session.execute(
         statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums), rows
     )
+
+
+def delete_unreferenced(session: Session, row: Base, referenced: str) -> None:
+    """Delete a row; raises Conflict with the sentence `referenced` where other rows refer to it.
+
+    Foreign keys find that out, including those of tables that the caller does not know.
+    """
+    try:
+        with session.begin_nested():
+            session.delete(row)
+    except IntegrityError:
+        raise Conflict(referenced) from None
 
 
 class Transaction(Protocol):

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, ip_address, ip_network
+from typing import Any
 
 from sqlalchemy import String, case, delete
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -29,17 +30,9 @@ def allow_attempt(
     The window is fixed and begins with the first attempt. `subject`, such as an address or a
     network, is stored as a hash only.
     """
-    is_over = RateLimitCount.window_started_at <= now - per
     attempts = session.scalar(
-        conflict_aware_insert(session, RateLimitCount)
+        _upsert_counts(session, per, now)
         .values(key=_hash_key(action, subject), window_started_at=now, attempts=1)
-        .on_conflict_do_update(
-            index_elements=[RateLimitCount.key],
-            set_={
-                "attempts": case((is_over, 1), else_=RateLimitCount.attempts + 1),
-                "window_started_at": case((is_over, now), else_=RateLimitCount.window_started_at),
-            },
-        )
         .returning(RateLimitCount.attempts)
     )
     return attempts is not None and attempts <= most
@@ -49,25 +42,24 @@ def count_attempts(
     session: Session, action: str, subjects: Collection[str], *, per: timedelta, now: datetime
 ) -> None:
     """Count an attempt at `action` by each of `subjects`, whatever their limit: it has happened."""
-    is_over = RateLimitCount.window_started_at <= now - per
     # The keys are sorted, so that two transactions that count the same ones cannot deadlock.
     rows = [
         {"key": key, "window_started_at": now, "attempts": 1}
         for key in sorted({_hash_key(action, subject) for subject in subjects})
     ]
     if rows:
-        session.execute(
-            conflict_aware_insert(session, RateLimitCount).on_conflict_do_update(
-                index_elements=[RateLimitCount.key],
-                set_={
-                    "attempts": case((is_over, 1), else_=RateLimitCount.attempts + 1),
-                    "window_started_at": case(
-                        (is_over, now), else_=RateLimitCount.window_started_at
-                    ),
-                },
-            ),
-            rows,
-        )
+        session.execute(_upsert_counts(session, per, now), rows)
+
+
+def _upsert_counts(session: Session, per: timedelta, now: datetime) -> Any:
+    is_over = RateLimitCount.window_started_at <= now - per
+    return conflict_aware_insert(session, RateLimitCount).on_conflict_do_update(
+        index_elements=[RateLimitCount.key],
+        set_={
+            "attempts": case((is_over, 1), else_=RateLimitCount.attempts + 1),
+            "window_started_at": case((is_over, now), else_=RateLimitCount.window_started_at),
+        },
+    )
 
 
 def delete_attempts_of(session: Session, pairs: Iterable[tuple[str, str]]) -> None:

@@ -1,6 +1,8 @@
 """Settings from the environment: read once, checked at the start, then immutable."""
 
 import os
+import secrets
+from contextlib import suppress
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -21,7 +23,6 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from nif.errors import Misconfigured
-from nif.keyfiles import read_or_create_key
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOCAL_HOST, DEFAULT_PORT = "http://127.0.0.1:", "8000"
@@ -224,7 +225,7 @@ class Settings(BaseSettings):
     @cached_property
     def keys(self) -> tuple[bytes, ...]:
         """The secret keys. The first signs; older ones still verify what they signed."""
-        current = self.secret_key.get_secret_value() or read_or_create_key(self.instance_dir)
+        current = self.secret_key.get_secret_value() or _read_or_create_key(self.instance_dir)
         return tuple(key.encode() for key in (current, *self.secret_key_fallbacks))
 
 
@@ -245,3 +246,24 @@ def _describe_error(error: ValidationError) -> str:
     if not first["loc"]:
         return f"{message}."
     return f"NIF_{str(first['loc'][0]).upper()} {message[0].lower()}{message[1:]}."
+
+
+def _read_or_create_key(folder: Path) -> str:
+    """A development key, created once, so that links in mail stay valid after a restart."""
+    path = folder / "secret_key"
+    if not path.exists() or not path.read_text().strip():
+        folder.mkdir(parents=True, exist_ok=True)
+        written = folder / f"secret_key.{secrets.token_hex(4)}"
+        written.touch(mode=0o600)
+        written.write_text(secrets.token_urlsafe(48))
+        _move_into_place_once(written, path)
+    return path.read_text().strip()
+
+
+def _move_into_place_once(written: Path, path: Path) -> None:
+    """Move a key into place unless another process was first: both must read the same key."""
+    if path.exists() and not path.read_text().strip():
+        path.unlink(missing_ok=True)
+    with suppress(FileExistsError):
+        path.hardlink_to(written)
+    written.unlink()

@@ -12,15 +12,14 @@ from nif.accounts.audit_log import record_audit_entry
 from nif.cli.common import OPERATOR, json_option, load_services, pick, print_result, prints_json
 from nif.clock import utc_now
 from nif.errors import Conflict
-from nif.imports import files, imports, reports
+from nif.imports import imports, reports
 from nif.imports.models import ImportRun, ImportState
 from nif.imports.reports import stream_list_export
 from nif.imports.runner import IMPORT_LEASE, ImportContext, run_import
 from nif.jobs.worker import tune_garbage_collector
 from nif.mail.addresses import parse_address
 from nif.paging import Page
-from nif.privacy import erasure, export
-from nif.privacy.data_map import person_at_address
+from nif.privacy.data_map import erase_person, export_person, person_at_address
 from nif.privacy.retention import count_due_rows, run_retention
 from nif.services import Services
 from nif.subscribers import profile
@@ -57,7 +56,7 @@ def data(address: str) -> None:
     services = load_services()
     parsed = parse_address(address)
     with services.database.reading() as session:
-        found = export.export_person(session, person_at_address(session, parsed), now=utc_now())
+        found = export_person(session, person_at_address(session, parsed), now=utc_now())
     click.echo(json.dumps(found, indent=2))
 
 
@@ -71,7 +70,7 @@ def erase(address: str) -> None:
     with services.database.transaction() as session:
         person = person_at_address(session, parsed)
         folder = services.settings.imports
-        erasure.erase_person(session, person, folder, source="nif subscriber erase", now=now)
+        erase_person(session, person, folder, source="nif subscriber erase", now=now)
         record_audit_entry(session, OPERATOR, "subscriber_erased", "subscriber", person.id, now=now)
     services.database.truncate_wal()
     print_result({"was_known": person.id != 0, "erased": True})
@@ -162,9 +161,9 @@ def _begin_import(
     folder, most = services.settings.imports, services.settings.import_largest
     with services.database.reading() as session:
         get_list(session, slug)
-    stored = files.store_import_file(file, folder, max_bytes=most)
+    stored = imports.store_import_file(file, folder, max_bytes=most)
     try:
-        with files.open_import_file(folder, stored.name) as opened:
+        with imports.open_import_file(folder, stored.name) as opened:
             layout = imports.detect_file_layout(opened)
         with services.database.transaction() as session:
             mailing_list = get_list(session, slug)
@@ -173,7 +172,7 @@ def _begin_import(
             imports.set_consent_source(run, consent_source, confirmed=confirmed)
             return run.id
     except BaseException:
-        files.delete_import_file(folder, stored.name)
+        imports.delete_import_file(folder, stored.name)
         raise
 
 

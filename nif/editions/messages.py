@@ -16,8 +16,7 @@ from nif.editions.models import DIGEST_OCCASION, REPERMISSION_OCCASION_PREFIX, E
 from nif.editions.schedule import Slot, slot_at
 from nif.links import Links
 from nif.mail.message import MailWriter, Message, fill_placeholders
-from nif.media.models import PictureShape
-from nif.media.snapshots import AI_LABELS, choose_jpeg_file
+from nif.media.models import AI_LABELS, PictureShape, choose_jpeg_file
 from nif.stories.corrections import format_sentence
 from nif.stories.models import ChangeKind, Revision
 from nif.stories.queries import NoteInContext

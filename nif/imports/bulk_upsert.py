@@ -1,7 +1,7 @@
-"""Writing a batch of rows: into a temporary table, and from there with set-based statements."""
+"""Writing a batch of rows with set-based statements from a temporary table, and undoing it."""
 
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
@@ -29,8 +29,9 @@ from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateTable
 
 from nif.database import UtcDateTime, conflict_aware_insert, table_of
-from nif.imports.models import ImportedSubscription, ImportRun
+from nif.imports.models import ImportedSubscription, ImportRun, ImportState
 from nif.mail.addresses import EmailAddress
+from nif.sends.models import Delivery, Send
 from nif.subscriptions.consent import save_wording
 from nif.subscriptions.models import (
     Consent,
@@ -38,10 +39,11 @@ from nif.subscriptions.models import (
     Subscriber,
     Subscription,
     SubscriptionState,
+    Suppression,
     SuppressionReason,
 )
 from nif.subscriptions.statistics import StateChange, count_state_changes
-from nif.subscriptions.suppression_list import add_suppressions
+from nif.subscriptions.suppression_list import add_suppressions, lift_suppressions
 
 BULK_WRITE = {"synchronize_session": False, "preserve_rowcount": True}
 """Execution options for statements that write many rows and of which only the count matters."""
@@ -82,23 +84,19 @@ class PlannedChange(NamedTuple):
     ended_at: datetime | None
 
 
-@dataclass
-class PlannedChanges:
-    """What a batch changes: subscriptions, and suppressions by canonical address."""
-
-    subscriptions: list[PlannedChange] = field(default_factory=list)
-    suppressions: dict[str, SuppressionReason] = field(default_factory=dict)
-
-
 def apply_changes(
-    session: Session, run: ImportRun, changes: PlannedChanges, *, now: datetime
+    session: Session,
+    run: ImportRun,
+    planned: Sequence[PlannedChange],
+    suppressions: Mapping[str, SuppressionReason],
+    *,
+    now: datetime,
 ) -> None:
-    """Write a batch and update the list's counters.
+    """Write a batch and update the list's counters; suppressions are by canonical address.
 
     A subscription that has changed since its status was loaded stays as it is.
     """
-    add_suppressions(session, changes.suppressions, source=run.source, now=now)
-    planned = changes.subscriptions
+    add_suppressions(session, suppressions, source=run.source, now=now)
     if not planned:
         return
     fill_staging_table(session, planned)
@@ -108,10 +106,10 @@ def apply_changes(
     counts: dict[StateChange, int] = {}
     for state in {change.state_after for change in planned if change.state_before is None}:
         counts[None, state] = _insert_subscriptions(session, run, state, now)
-    groups: dict[StateChange, list[PlannedChange]] = {}
+    groups = defaultdict[StateChange, list[PlannedChange]](list)
     for change in planned:
         if change.state_before is not None:
-            groups.setdefault((change.state_before, change.state_after), []).append(change)
+            groups[change.state_before, change.state_after].append(change)
     for transition, group in groups.items():
         counts[transition] = _update_subscriptions(session, run, group, now)
     if sum(counts.values()) < len(planned):
@@ -297,4 +295,105 @@ def _record_imported_subscriptions(session: Session, run: ImportRun) -> None:
             index_elements=[ImportedSubscription.import_id, ImportedSubscription.subscriber_id],
             set_={"state_after": of_known.excluded.state_after},
         )
+    )
+
+
+def undo_import_batch(session: Session, run: ImportRun, size: int, *, now: datetime) -> bool:
+    """Undo the next `size` changes of a run; True once nothing is left and the run is UNDONE.
+
+    Every subscription that is still as the import left it becomes what it was before. Subscribers
+    who have acted themselves since, or were mailed, stay as they are. Adds to `undo_counts` how
+    many were `undone` and `kept`. SQLite takes at most 32,766 ids in a statement.
+    """
+    rows = session.scalars(
+        select(ImportedSubscription)
+        .where(
+            ImportedSubscription.import_id == run.id,
+            ImportedSubscription.subscriber_id > run.undone_through_id,
+        )
+        .order_by(ImportedSubscription.subscriber_id)
+        .limit(size)
+    ).all()
+    if not rows:
+        lift_suppressions(session, Suppression.source == run.source, now=now)
+        its_changes = ImportedSubscription.import_id == run.id
+        session.execute(delete(ImportedSubscription).where(its_changes))
+        run.state, run.due_at, run.finished_at = ImportState.UNDONE, None, now
+        return True
+    first, last = rows[0].subscriber_id, rows[-1].subscriber_id
+    unchanged = set(session.scalars(_select_unchanged(run, first, last)))
+    undone = [row for row in rows if row.subscriber_id in unchanged]
+    changes = Counter[StateChange]((row.state_after, row.state_before) for row in undone)
+    for after, before in changes:
+        ids = [
+            row.subscriber_id
+            for row in undone
+            if (row.state_after, row.state_before) == (after, before)
+        ]
+        _restore_subscriptions(session, run.list_id, ids, before, after)
+    # The import was a mistake, and no subscriber ever gave these consents. The audit log keeps
+    # that the import was undone.
+    theirs = (Consent.subscriber_id.in_(sorted(unchanged)), Consent.source == run.source)
+    session.execute(delete(Consent).where(*theirs), execution_options=BULK_WRITE)
+    has_none = [
+        ~exists().where(model.subscriber_id == Subscriber.id) for model in (Subscription, Consent)
+    ]
+    created = Subscriber.id.in_([row.subscriber_id for row in undone if row.created_subscriber])
+    session.execute(delete(Subscriber).where(created, *has_none), execution_options=BULK_WRITE)
+    count_state_changes(session, run.list_id, changes, source=run.source, now=now)
+    run.undone_through_id = last
+    counts = {"undone": len(undone), "kept": len(rows) - len(undone)}
+    run.undo_counts = {key: run.undo_counts.get(key, 0) + counts[key] for key in counts}
+    return False
+
+
+def _select_unchanged(run: ImportRun, first: int, last: int) -> Any:
+    """The subscribers in a range of ids who did nothing themselves and were not mailed since."""
+    is_same = Subscription.subscriber_id == ImportedSubscription.subscriber_id
+    acted = exists().where(
+        Consent.subscriber_id == ImportedSubscription.subscriber_id,
+        Consent.list_id == run.list_id,
+        Consent.source != run.source,
+        Consent.at >= run.started_at,
+    )
+    mailed = (
+        select(Delivery.send_id)
+        .join(Send, Send.id == Delivery.send_id)
+        .where(
+            Send.list_id == run.list_id,
+            Send.created_at >= run.started_at,
+            Delivery.subscriber_id == ImportedSubscription.subscriber_id,
+        )
+    )
+    return (
+        select(ImportedSubscription.subscriber_id)
+        .join(Subscription, is_same & (Subscription.list_id == run.list_id))
+        .where(
+            ImportedSubscription.import_id == run.id,
+            ImportedSubscription.subscriber_id.between(first, last),
+            Subscription.state == ImportedSubscription.state_after,
+            ~acted,
+            ~mailed.exists(),
+        )
+    )
+
+
+def _restore_subscriptions(
+    session: Session,
+    list_id: int,
+    ids: list[int],
+    before: SubscriptionState | None,
+    after: SubscriptionState | None,
+) -> None:
+    chosen = (Subscription.list_id == list_id, Subscription.subscriber_id.in_(ids))
+    if before is None:
+        session.execute(delete(Subscription).where(*chosen), execution_options=BULK_WRITE)
+        return
+    values: dict[str, Any] = {"state": before}
+    if after is CONFIRMED or before is PENDING:
+        values["confirmed_at"] = None
+    if after is UNSUBSCRIBED:
+        values["unsubscribed_at"] = None
+    session.execute(
+        update(Subscription).where(*chosen).values(values), execution_options=BULK_WRITE
     )

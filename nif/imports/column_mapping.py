@@ -3,11 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 from nif.errors import Invalid
 from nif.imports.csv_reader import CsvRecord, UnreadableRow
@@ -64,38 +64,27 @@ VENDOR_HEADERS: Mapping[str, frozenset[str]] = {
 NEGATIVE_WORDS = frozenset({"", "0", "no", "n", "false", "f", "none", "null", "never", "-"})
 
 STATUS_WORDS: Mapping[str, StatedStatus] = {
-    **dict.fromkeys(
-        (
-            *("subscribed", "active", "enabled", "confirmed", "true", "yes", "1", "regular"),
-            *("premium", "gifted", "trialed", "churning", "churned", "past_due", "unpaid", "paid"),
-            *("free", "comped", "paused"),
+    word: status
+    for status, words in {
+        StatedStatus.SUBSCRIBED: (
+            "subscribed active enabled confirmed true yes 1 regular premium gifted trialed "
+            "churning churned past_due unpaid paid free comped paused"
         ),
-        StatedStatus.SUBSCRIBED,
-    ),
-    **dict.fromkeys(
-        ("pending", "unconfirmed", "unactivated", "validating", "upcoming"), StatedStatus.PENDING
-    ),
-    **dict.fromkeys(
-        (
-            *("left", "unsubscribed", "inactive", "disabled", "false", "no", "0", "removed"),
-            *("archived", "blocklisted", "blocked", "deleted", "non-subscribed", "nonsubscribed"),
+        StatedStatus.PENDING: "pending unconfirmed unactivated validating upcoming",
+        StatedStatus.UNSUBSCRIBED: (
+            "left unsubscribed inactive disabled false no 0 removed archived blocklisted blocked "
+            "deleted non-subscribed nonsubscribed"
         ),
-        StatedStatus.UNSUBSCRIBED,
-    ),
-    **dict.fromkeys(
-        ("bounced", "cleaned", "undeliverable", "invalid", "hard_bounced"), StatedStatus.BOUNCED
-    ),
-    **dict.fromkeys(
-        ("complained", "spam", "spammy", "abuse", "spam_report"), StatedStatus.COMPLAINED
-    ),
+        StatedStatus.BOUNCED: "bounced cleaned undeliverable invalid hard_bounced",
+        StatedStatus.COMPLAINED: "complained spam spammy abuse spam_report",
+    }.items()
+    for word in words.split()
 }
 
-UNMISTAKABLE_STATUS_WORDS = frozenset(
-    {
-        *("subscribed", "unsubscribed", "non-subscribed", "unconfirmed", "pending"),
-        *("cleaned", "bounced", "complained"),
-    }
-)
+UNMISTAKABLE_STATUS_WORDS = {
+    *("subscribed", "unsubscribed", "non-subscribed", "unconfirmed", "pending"),
+    *("cleaned", "bounced", "complained"),
+}
 """Words that identify a status column whatever its name is."""
 
 
@@ -137,24 +126,17 @@ class ColumnMapping:
     unsubscribed: int | None = None
     bounced: int | None = None
 
-    @classmethod
-    def from_stored(cls, stored: Mapping[str, Any]) -> Self:
-        return cls(**stored)
-
-    def to_stored(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 class ParsedRow(NamedTuple):
     """A parsed row. `code` says why it is rejected, with the text `cell`; it is empty otherwise."""
 
     line: int
-    address: EmailAddress | None
-    status: StatedStatus
-    subscribed_at: datetime | None
-    ended_at: datetime | None
-    code: str
-    cell: str
+    address: EmailAddress | None = None
+    status: StatedStatus = StatedStatus.SUBSCRIBED
+    subscribed_at: datetime | None = None
+    ended_at: datetime | None = None
+    code: str = ""
+    cell: str = ""
 
 
 def propose_column_mapping(rows: Sequence[Sequence[str]]) -> tuple[ColumnMapping, bool]:
@@ -203,7 +185,7 @@ def parse_row(record: CsvRecord, columns: ColumnMapping) -> ParsedRow:
     if address is None:
         return _invalid_row(line, "address" if cell.strip(INVISIBLE_CHARACTERS) else "empty", cell)
     if columns.status is columns.unsubscribed is columns.bounced is columns.subscribed_at is None:
-        return ParsedRow(line, address, StatedStatus.SUBSCRIBED, None, None, "", "")
+        return ParsedRow(line, address)
     return _parse_statuses(line, address, cells, columns)
 
 
@@ -258,7 +240,7 @@ def _parse_statuses(
         if is_stated and status is not StatedStatus.COMPLAINED:
             status, ended_at = meaning, parse_import_moment(text)
     subscribed_at = parse_import_moment(_text_of_cell(cells, columns.subscribed_at))
-    return ParsedRow(line, address, status, subscribed_at, ended_at, "", "")
+    return ParsedRow(line, address, status, subscribed_at, ended_at)
 
 
 def shorten_cell(cell: str) -> str:
@@ -268,7 +250,7 @@ def shorten_cell(cell: str) -> str:
 
 
 def _invalid_row(line: int, code: str, cell: str) -> ParsedRow:
-    return ParsedRow(line, None, StatedStatus.SUBSCRIBED, None, None, code, shorten_cell(cell))
+    return ParsedRow(line, code=code, cell=shorten_cell(cell))
 
 
 def _text_of_cell(cells: Sequence[str], column: int | None) -> str:
@@ -282,10 +264,12 @@ def _is_address(cell: str) -> bool:
 
 def _find_columns_by_name(header: Sequence[str]) -> dict[str, int]:
     names = [normalize_word(name) for name in header]
+    # The first of several wins, because it is entered last.
     return {
-        meaning: next(names.index(name) for name in candidates if name in names)
+        meaning: names.index(name)
         for meaning, candidates in COLUMN_NAMES.items()
-        if not set(candidates).isdisjoint(names)
+        for name in reversed(candidates)
+        if name in names
     }
 
 

@@ -7,14 +7,13 @@ import can resume at any row.
 
 import codecs
 import csv
-import io
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from typing import IO, BinaryIO, NamedTuple, cast
+from typing import IO, NamedTuple
 
 from nif.errors import Invalid
 
@@ -30,6 +29,7 @@ class FileEncoding(StrEnum):
     CP1252 = "cp1252"
 
 
+UTF_16 = {FileEncoding.UTF_16_LE, FileEncoding.UTF_16_BE}
 SEPARATORS = (",", ";", "\t", "|")
 
 BOMS = (
@@ -54,11 +54,8 @@ SAVE_AS_CSV = "Save the table as CSV in UTF-8, and send that."
 
 @dataclass(frozen=True)
 class CsvFormat:
-    """How to read a file. The rows start `start` bytes into it."""
-
     encoding: FileEncoding
     separator: str = ","
-    start: int = 0
 
 
 def detect_csv_format(file: IO[bytes]) -> CsvFormat:
@@ -72,37 +69,30 @@ def detect_csv_format(file: IO[bytes]) -> CsvFormat:
     encoding = _detect_marked_encoding(head) or (
         FileEncoding.UTF_8 if _is_utf8(file) else FileEncoding.CP1252
     )
-    start, declared = data_start_of(head, encoding)
-    text = decode_sample(head[start:], encoding)
-    return CsvFormat(encoding, declared or detect_separator(text), start)
+    start, declared = _data_start_of(head, encoding)
+    text = _decode_sample(head[start:], encoding)
+    return CsvFormat(encoding, declared or _detect_separator(text))
 
 
-def chosen_csv_format(file: IO[bytes], encoding: str, separator: str) -> CsvFormat:
-    file.seek(0)
-    chosen = FileEncoding(encoding)
-    start, _ = data_start_of(file.read(SAMPLE_BYTES), chosen)
-    return CsvFormat(chosen, separator, start)
-
-
-def data_start_of(head: bytes, encoding: FileEncoding) -> tuple[int, str | None]:
+def _data_start_of(head: bytes, encoding: FileEncoding) -> tuple[int, str | None]:
     """Where the rows start, and the separator if Excel's `sep=;` line declares it.
 
     The rows follow the byte order mark and that line.
     """
     start = next((len(bom) for bom, kind in BOMS if kind is encoding and head.startswith(bom)), 0)
-    line = decode_sample(head[start : start + 40], encoding).partition("\n")[0]
+    line = _decode_sample(head[start : start + 40], encoding).partition("\n")[0]
     name, _, separator = line.strip('\r\n "').lower().partition("=")
     if name == "sep" and separator in SEPARATORS:
         return start + len(f"{line}\n".encode(encoding)), separator
     return start, None
 
 
-def decode_sample(sample: bytes, encoding: FileEncoding) -> str:
+def _decode_sample(sample: bytes, encoding: FileEncoding) -> str:
     """A sample as text, without a character that is cut off at its end."""
     return codecs.getincrementaldecoder(encoding)("replace").decode(sample)
 
 
-def detect_separator(text: str) -> str:
+def _detect_separator(text: str) -> str:
     """The separator that splits the most rows of a sample into the same number of cells."""
     best, best_score, lines = ",", 0.0, text.splitlines(keepends=True)
     for separator in SEPARATORS:
@@ -170,6 +160,9 @@ class UnreadableRow(NamedTuple):
     cell: str
 
 
+SizedLine = tuple[str | None, int]
+"""A line and its size in bytes, with None for the text of a line that is too long."""
+
 CsvRecord = tuple[int, list[str] | UnreadableRow]
 
 
@@ -189,13 +182,22 @@ class CsvLines:
     """
 
     def __init__(
-        self, file: IO[bytes], csv_format: CsvFormat, byte_offset: int = 0, lines_read: int = 0
+        self, file: IO[bytes], encoding: FileEncoding, byte_offset: int = 0, lines_read: int = 0
     ) -> None:
-        self.byte_offset = max(byte_offset, csv_format.start)
+        file.seek(0)
+        head = file.read(SAMPLE_BYTES)
+        self.byte_offset = max(byte_offset, _data_start_of(head, encoding)[0])
         self.lines_read = lines_read
-        self.pulled: list[tuple[str | None, int]] = []
-        self._pushed_back: deque[tuple[str | None, int]] = deque()
-        self._unread = _sized_lines(file, csv_format.encoding, self.byte_offset)
+        self.pulled: list[SizedLine] = []
+        self._pushed_back: deque[SizedLine] = deque()
+        file.seek(self.byte_offset)
+        # Line feeds end lines, also after a carriage return. Old Macs write carriage returns alone.
+        start = head.decode(encoding, "replace")
+        newline = "\r" if "\r" in start and "\n" not in start else "\n"
+        is_simple = newline == "\n" and encoding not in UTF_16
+        self._unread = (
+            _read_lines(file, encoding) if is_simple else _split_blocks(file, encoding, newline)
+        )
 
     def __iter__(self) -> "CsvLines":
         return self
@@ -254,24 +256,7 @@ def _recover_row(lines: CsvLines, separator: str) -> list[str] | UnreadableRow:
         return UnreadableRow("long", text[:200])
 
 
-def _sized_lines(
-    file: IO[bytes], encoding: FileEncoding, byte_offset: int
-) -> Iterator[tuple[str | None, int]]:
-    """Lines and their sizes in bytes, with None for the text of a line that is too long."""
-    file.seek(0)
-    head = file.read(READ_BLOCK).decode(encoding, "replace")
-    file.seek(byte_offset)
-    # Line feeds end lines, also after a carriage return. Old Macs write carriage returns alone.
-    newline = "\r" if "\r" in head and "\n" not in head else "\n"
-    if encoding in {FileEncoding.UTF_16_LE, FileEncoding.UTF_16_BE}:
-        return _split_utf16(file, encoding, newline)
-    split = _split_at_carriage_returns if newline == "\r" else _split_at_line_feeds
-    return split(file, encoding)
-
-
-def _split_at_line_feeds(
-    file: IO[bytes], encoding: FileEncoding
-) -> Iterator[tuple[str | None, int]]:
+def _read_lines(file: IO[bytes], encoding: FileEncoding) -> Iterator[SizedLine]:
     while line := file.readline(MAX_LINE_LENGTH):
         size = len(line)
         text = line.decode(encoding, "replace") if size < MAX_LINE_LENGTH else None
@@ -280,47 +265,25 @@ def _split_at_line_feeds(
         yield text, size
 
 
-def _split_at_carriage_returns(
-    file: IO[bytes], encoding: FileEncoding
-) -> Iterator[tuple[str | None, int]]:
-    rest, skipped = b"", 0
-    while block := file.read(READ_BLOCK):
-        *lines, rest = (rest + block).split(b"\r")
+def _split_blocks(file: IO[bytes], encoding: FileEncoding, newline: str) -> Iterator[SizedLine]:
+    """The lines of UTF-16 and of old Macs, which `readline` does not find."""
+    # Latin-1 has a character for each byte, so a size stays right where the file is malformed.
+    units = encoding if encoding in UTF_16 else "latin-1"
+    decoder = codecs.getincrementaldecoder(units)("replace")
+    rest, skipped = "", 0
+    is_last = False
+    while not is_last:
+        block = file.read(READ_BLOCK)
+        is_last = not block
+        *lines, rest = (rest + decoder.decode(block, is_last)).split(newline)
         for line in lines:
-            size, skipped = skipped + len(line) + 1, 0
-            text = f"{line.decode(encoding, 'replace')}\n" if size < MAX_LINE_LENGTH else None
-            yield text, size
-        if skipped + len(rest) >= MAX_LINE_LENGTH:
-            rest, skipped = b"", skipped + len(rest)
+            raw = line.encode(units)
+            is_too_long = skipped or len(line) + 1 >= MAX_LINE_LENGTH
+            text = None if is_too_long else f"{raw.decode(encoding, 'replace')}\n"
+            yield text, skipped + len(raw) + len(newline.encode(units))
+            skipped = 0
+        if skipped or len(rest) >= MAX_LINE_LENGTH:
+            rest, skipped = "", skipped + len(rest.encode(units))
     if rest or skipped:
-        yield (None if skipped else rest.decode(encoding, "replace")), skipped + len(rest)
-
-
-def _split_utf16(
-    file: IO[bytes], encoding: FileEncoding, newline: str
-) -> Iterator[tuple[str | None, int]]:
-    text = io.TextIOWrapper(cast("BinaryIO", _NonClosingFile(file)), encoding, "replace", newline)
-    while line := text.readline(MAX_LINE_LENGTH):
-        size = len(line.encode(encoding, "surrogatepass"))
-        if len(line) < MAX_LINE_LENGTH:
-            yield line.replace("\r", "\n") if newline == "\r" else line, size
-            continue
-        while not line.endswith(newline) and (line := text.readline(READ_BLOCK)):
-            size += len(line.encode(encoding, "surrogatepass"))
-        yield None, size
-
-
-class _NonClosingFile(io.BufferedIOBase):
-    """A file that stays open when the text wrapper around it is closed."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        return self._file.read(-1 if size is None else size)
-
-    def read1(self, size: int = -1, /) -> bytes:
-        return self._file.read(size if size > 0 else READ_BLOCK)
+        raw = rest.encode(units)
+        yield (None if skipped else raw.decode(encoding, "replace")), skipped + len(raw)

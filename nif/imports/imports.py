@@ -1,11 +1,19 @@
-"""What a person does with an import: create, choose how to read it, dry-run, start, stop, undo."""
+"""An import and its file: create it, choose how to read it, dry-run, start, stop, undo.
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+Files are kept in a folder of this installation under unguessable names.
+"""
+
+import mmap
+import os
+import re
+import secrets
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.orm import Session
@@ -24,11 +32,9 @@ from nif.imports.csv_reader import (
     CsvLines,
     FileEncoding,
     UnreadableRow,
-    chosen_csv_format,
     detect_csv_format,
     read_records,
 )
-from nif.imports.files import StoredImportFile, open_import_file
 from nif.imports.models import (
     WORKER_STATES,
     ImportedSubscription,
@@ -48,9 +54,19 @@ STATE_WHEN_STOPPED = {
     ImportState.DRY_RUNNING: ImportState.UPLOADED,
     ImportState.RUNNING: ImportState.STOPPED,
 }
-LAYOUT_FIXED = "This import has started: its columns cannot be changed any more."
 MAX_PREVIEW_COLUMNS = 60
 """Columns offered for the mapping. A file with more has no useful column beyond them."""
+
+COPY_BLOCK = 1024 * 1024
+_STORED_NAME = re.compile(r"[0-9a-f]{32}")
+FILE_GONE = "The file of this import is no longer stored. Upload it again for a new import."
+
+
+class StoredImportFile(NamedTuple):
+    """The name of a stored file, and its size in bytes."""
+
+    name: str
+    size: int
 
 
 @dataclass(frozen=True)
@@ -68,7 +84,7 @@ def detect_file_layout(file: IO[bytes]) -> tuple[CsvFormat, ColumnMapping, bool]
     Raises Invalid, for the field `file`.
     """
     csv_format = detect_csv_format(file)
-    records = read_records(CsvLines(file, csv_format), csv_format.separator)
+    records = read_records(CsvLines(file, csv_format.encoding), csv_format.separator)
     first = [cells for _, cells in islice(records, PREVIEW_ROWS * 5)]
     rows = [cells for cells in first if not isinstance(cells, UnreadableRow)]
     columns, has_header = propose_column_mapping(rows)
@@ -94,7 +110,7 @@ def create_import(
         encoding=csv_format.encoding.value,
         separator=csv_format.separator,
         has_header=has_header,
-        columns=columns.to_stored(),
+        columns=asdict(columns),
         consent_source="",
         confirmed_elsewhere=False,
         state=ImportState.UPLOADED,
@@ -136,7 +152,7 @@ def change_import_layout(
 
     Raises Invalid; Conflict after the import has started.
     """
-    _expect_state(run, EDITABLE_STATES, LAYOUT_FIXED)
+    reopen_import_layout(run)
     problems = {}
     if encoding not in set(FileEncoding):
         problems["encoding"] = "Choose one of these encodings."
@@ -145,13 +161,13 @@ def change_import_layout(
     if problems:
         raise Invalid(problems)
     run.encoding, run.separator, run.has_header = encoding, separator, has_header
-    run.columns = columns.to_stored()
-    run.state, run.dry_run_counts = ImportState.UPLOADED, {}
+    run.columns = asdict(columns)
 
 
 def reopen_import_layout(run: ImportRun) -> None:
     """Return to choosing how the file is read. Raises Conflict after the import has started."""
-    _expect_state(run, EDITABLE_STATES, LAYOUT_FIXED)
+    fixed = "This import has started: its columns cannot be changed any more."
+    _expect_state(run, EDITABLE_STATES, fixed)
     run.state, run.dry_run_counts = ImportState.UPLOADED, {}
 
 
@@ -227,11 +243,10 @@ def can_undo_import(session: Session, run: ImportRun) -> bool:
 def preview_import(folder: Path, run: ImportRun) -> ImportPreview:
     """The first rows, read with the chosen layout. Raises NotFound if the file is gone."""
     with open_import_file(folder, run.stored_name) as file:
-        csv_format = chosen_csv_format(file, run.encoding, run.separator)
-        reader = read_records(CsvLines(file, csv_format), run.separator)
+        reader = read_records(CsvLines(file, FileEncoding(run.encoding)), run.separator)
         records = list(islice(reader, PREVIEW_ROWS + run.has_header))
     header = records.pop(0)[1] if run.has_header and records else []
-    columns = ColumnMapping.from_stored(run.columns)
+    columns = ColumnMapping(**run.columns)
     cells = [
         [] if isinstance(row, UnreadableRow) else row[:MAX_PREVIEW_COLUMNS] for _, row in records
     ]
@@ -271,3 +286,87 @@ def _expect_startable(run: ImportRun) -> None:
     _expect_state(run, EDITABLE_STATES, "This import has started already.")
     if not run.consent_source:
         raise Conflict("Enter a consent source first: why these people may be mailed.")
+
+
+def store_import_file(stream: IO[bytes], folder: Path, *, max_bytes: int) -> StoredImportFile:
+    """Copy a stream of at most `max_bytes` bytes into the folder, synced to disk.
+
+    Raises Invalid, for the field `file`, if it is empty or larger; nothing is stored then.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    name = secrets.token_hex(16)
+    path, size = folder / name, 0
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            while block := stream.read(COPY_BLOCK):
+                size += len(block)
+                if size > max_bytes:
+                    raise Invalid({"file": file_too_large_message(max_bytes)})
+                file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+        if not size:
+            raise Invalid({"file": "This file is empty. Choose another."})
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return StoredImportFile(name, size)
+
+
+def file_too_large_message(max_bytes: int) -> str:
+    return f"This file is too large: at most {max_bytes / 1_000_000:.3g} MB. Nothing was stored."
+
+
+@contextmanager
+def open_import_file(folder: Path, name: str | None) -> Iterator[IO[bytes]]:
+    """Raises NotFound if the file has been deleted."""
+    try:
+        with import_file_path(folder, name).open("rb") as file:
+            yield file
+    except FileNotFoundError:
+        raise NotFound(FILE_GONE) from None
+
+
+def delete_import_file(folder: Path, name: str | None) -> None:
+    """Delete a file; a missing one is no error."""
+    if name is not None:
+        import_file_path(folder, name).unlink(missing_ok=True)
+
+
+def import_file_path(folder: Path, name: str | None) -> Path:
+    """The path of a stored file. Raises NotFound for a name that `store_import_file` never gave."""
+    if name is None or not _STORED_NAME.fullmatch(name):
+        raise NotFound(FILE_GONE)
+    return folder / name
+
+
+def blank_address_in_files(session: Session, folder: Path, canonical: str) -> None:
+    """Overwrite an address, in any spelling, in every import file stored on this machine.
+
+    The length stays the same, so a stopped run continues at its byte offset; the row then has no
+    valid address. Files stored on another machine are not reached.
+    """
+    # The domain is stored in IDNA, and people write it in Unicode.
+    spellings = {canonical}
+    local, _, domain = canonical.rpartition("@")
+    with suppress(UnicodeError):
+        spellings.add(f"{local}@{domain.encode('ascii').decode('idna')}")
+    stored = select(ImportRun.stored_name, ImportRun.encoding)
+    for name, encoding in session.execute(stored.where(ImportRun.stored_name.is_not(None))):
+        path = import_file_path(folder, name)
+        if path.exists():
+            for spelling in spellings:
+                _overwrite_address(path, spelling, FileEncoding(encoding))
+
+
+def _overwrite_address(path: Path, spelling: str, encoding: FileEncoding) -> None:
+    try:
+        address = spelling.encode(encoding)
+    except UnicodeEncodeError:
+        return  # A file in this encoding cannot contain the spelling.
+    filler = "x".encode(encoding)
+    filler *= len(address) // len(filler)
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
+        spans = [match.span() for match in re.finditer(re.escape(address), content, re.IGNORECASE)]
+        for start, end in spans:
+            content[start:end] = filler

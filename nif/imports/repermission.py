@@ -34,26 +34,24 @@ DEFAULT_PER_HOUR = 500
 
 MAX_CAMPAIGN_DURATION = timedelta(days=14)
 
-IMPORT_NOT_DONE = "Only subscribers of a finished import can be asked: this one is not done."
-CONFIRMED_ELSEWHERE = "This import says that they confirmed elsewhere: there is nothing to confirm."
-ALREADY_ASKED = "They have been asked already. Nobody is asked twice."
 NOBODY_UNCONFIRMED = "No subscriber of this import is pending."
 
 
 def find_repermission_obstacle(session: Session, run: ImportRun) -> str | None:
     """A sentence that says why this import's subscribers cannot be asked; None if they can."""
     if run.state not in {ImportState.DONE, ImportState.STOPPED}:
-        return IMPORT_NOT_DONE
+        return "Only subscribers of a finished import can be asked: this one is not done."
     if run.confirmed_elsewhere:
-        return CONFIRMED_ELSEWHERE
-    return ALREADY_ASKED if find_campaign_of_import(session, run.id) is not None else None
+        return "This import says that they confirmed elsewhere: there is nothing to confirm."
+    if find_campaign_of_import(session, run.id) is not None:
+        return "They have been asked already. Nobody is asked twice."
+    return None
 
 
 def count_unconfirmed(session: Session, run: ImportRun) -> int:
     """How many subscribers of the import would be asked now."""
-    return (
-        session.scalar(select(func.count()).select_from(_select_unconfirmed(run).subquery())) or 0
-    )
+    count = select(func.count()).select_from(_select_unconfirmed(run).subquery())
+    return session.scalar(count) or 0
 
 
 def max_campaign_duration(keep_unconfirmed: timedelta) -> timedelta:

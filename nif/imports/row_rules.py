@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from nif.database import table_of
-from nif.imports.bulk_upsert import PlannedChange, PlannedChanges
+from nif.imports.bulk_upsert import PlannedChange
 from nif.imports.column_mapping import DO_NOT_MAIL_STATUSES, ParsedRow, StatedStatus, shorten_cell
 from nif.imports.models import ImportRun, RowOutcome
 from nif.subscriptions.models import (
@@ -221,25 +221,28 @@ def decide_rows(
     return decided
 
 
-def changes_of_rows(decided: DecidedRows, *, now: datetime) -> PlannedChanges:
-    """The changes to write, ordered by address. Dates of the file that are in the future go."""
-    changes = PlannedChanges()
+def changes_of_rows(
+    decided: DecidedRows, *, now: datetime
+) -> tuple[list[PlannedChange], dict[str, SuppressionReason]]:
+    """The subscriptions and suppressions to write, ordered by address.
+
+    Dates of the file that are in the future go.
+    """
+    changes, suppressions = [], {}
     for canonical, after in sorted(decided.after.items()):
         before, row = decided.before[canonical], decided.rows[canonical]
         if after.suppressed is not before.suppressed and after.suppressed is not None:
-            changes.suppressions[canonical] = after.suppressed
+            suppressions[canonical] = after.suppressed
         if after.state is not before.state and after.state is not None and row.address is not None:
             subscribed_at, ended_at = (
                 moment if moment is not None and moment <= now else None
                 for moment in (row.subscribed_at, row.ended_at)
             )
-            changes.subscriptions.append(
-                PlannedChange(
-                    *(after.subscriber_id, row.address, before.state, after.state),
-                    *(subscribed_at, ended_at),
-                )
+            change = PlannedChange(
+                after.subscriber_id, row.address, before.state, after.state, subscribed_at, ended_at
             )
-    return changes
+            changes.append(change)
+    return changes, suppressions
 
 
 def _load_address_statuses(
@@ -275,55 +278,54 @@ def _load_address_statuses(
     }
     for canonical in find_erased_addresses(session, canonicals):
         statuses[canonical] = AddressStatus(suppressed=SuppressionReason.ERASED)
-    _add_subscription_states(session, list_id, statuses)
     do_not_mail = {
         row.address.canonical
         for row in rows
         if row.address is not None and row.status in DO_NOT_MAIL_STATUSES
     }
-    _add_own_confirmations(session, list_id, statuses, do_not_mail & statuses.keys())
+    _add_subscription_states(session, list_id, statuses, do_not_mail)
     return statuses
 
 
-def _add_own_confirmations(
-    session: Session, list_id: int, known: dict[str, AddressStatus], canonicals: Iterable[str]
+def _add_subscription_states(
+    session: Session, list_id: int, statuses: dict[str, AddressStatus], do_not_mail: Collection[str]
 ) -> None:
-    """Set `confirmed_here_at` for these addresses."""
-    canonical_by_id = {known[one].subscriber_id: one for one in canonicals}
-    canonical_by_id.pop(None, None)
-    if not canonical_by_id:
+    """Set the state of each subscription, and `confirmed_here_at` of the addresses to unsubscribe
+    or suppress."""
+    canonicals = {
+        status.subscriber_id: canonical
+        for canonical, status in statuses.items()
+        if status.subscriber_id is not None
+    }
+    if not canonicals:
+        return
+    subscriptions = select(
+        _subscription.subscriber_id, _subscription.state, _subscription.unsubscribed_at
+    ).where(
+        _subscription.list_id == list_id,
+        _is_among_ids(session, _subscription.subscriber_id, canonicals),
+    )
+    for subscriber_id, state, unsubscribed_at in session.execute(subscriptions):
+        canonical = canonicals[subscriber_id]
+        has_unsubscribed = state is SubscriptionState.UNSUBSCRIBED or unsubscribed_at is not None
+        statuses[canonical] = statuses[canonical]._replace(
+            state=state, has_unsubscribed=has_unsubscribed
+        )
+    ids = [one for one, canonical in canonicals.items() if canonical in do_not_mail]
+    if not ids:
         return
     latest = (
         select(_consent.subscriber_id, func.max(_consent.at))
         .where(
-            _is_among_ids(session, _consent.subscriber_id, canonical_by_id),
+            _is_among_ids(session, _consent.subscriber_id, ids),
             _consent.list_id == list_id,
             _consent.action == ConsentAction.CONFIRMED,
         )
         .group_by(_consent.subscriber_id)
     )
     for subscriber_id, at in session.execute(latest):
-        canonical = canonical_by_id[subscriber_id]
-        known[canonical] = known[canonical]._replace(confirmed_here_at=at)
-
-
-def _add_subscription_states(
-    session: Session, list_id: int, statuses: dict[str, AddressStatus]
-) -> None:
-    ids = [status.subscriber_id for status in statuses.values() if status.subscriber_id is not None]
-    if not ids:
-        return
-    subscriptions = select(
-        _subscription.subscriber_id, _subscription.state, _subscription.unsubscribed_at
-    ).where(
-        _subscription.list_id == list_id, _is_among_ids(session, _subscription.subscriber_id, ids)
-    )
-    rows = {row[0]: row for row in session.execute(subscriptions)}
-    for canonical, status in statuses.items():
-        row = rows.get(status.subscriber_id)
-        if row is not None:
-            has_unsubscribed = row[1] is SubscriptionState.UNSUBSCRIBED or row[2] is not None
-            statuses[canonical] = status._replace(state=row[1], has_unsubscribed=has_unsubscribed)
+        canonical = canonicals[subscriber_id]
+        statuses[canonical] = statuses[canonical]._replace(confirmed_here_at=at)
 
 
 def _unnest_texts(session: Session, values: Iterable[Any]) -> Any:
@@ -335,7 +337,7 @@ def _unnest_texts(session: Session, values: Iterable[Any]) -> Any:
     return type_coerce(each.c.value, String)
 
 
-def _is_among_ids(session: Session, column: ColumnElement[int], ids: Iterable[int | None]) -> Any:
+def _is_among_ids(session: Session, column: ColumnElement[int], ids: Iterable[int]) -> Any:
     """A test that looks up each id in an index, whatever the planner's statistics."""
     listed = list(ids)
     if session.get_bind().dialect.name == "sqlite":

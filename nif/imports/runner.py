@@ -24,14 +24,12 @@ from sqlalchemy.orm import Session
 from nif.claims import claim_next, release_claim, renew_claim
 from nif.database import Transaction
 from nif.errors import Conflict, NotFound
-from nif.imports.bulk_upsert import apply_changes
+from nif.imports.bulk_upsert import apply_changes, undo_import_batch
 from nif.imports.column_mapping import ColumnMapping, ParsedRow, parse_row
-from nif.imports.csv_reader import CsvLines, chosen_csv_format, read_records
-from nif.imports.files import delete_import_file, open_import_file
-from nif.imports.imports import reset_import
+from nif.imports.csv_reader import CsvLines, FileEncoding, read_records
+from nif.imports.imports import delete_import_file, open_import_file, reset_import
 from nif.imports.models import ImportProblem, ImportRun, ImportState
 from nif.imports.row_rules import DryRun, RowProblem, changes_of_rows, decide_rows
-from nif.imports.undo import undo_import_batch
 
 IMPORT_LEASE = timedelta(seconds=30)
 """A batch takes about a second. A worker that has finished none for this long counts as dead."""
@@ -205,9 +203,8 @@ def _process_file(claimed: ClaimedImport, dry_run: DryRun | None) -> None:
 
 def _read_batches(file: IO[bytes], run: ImportRun, batch_rows: int) -> Generator[_RowBatch]:
     """The rows from the run's position on. The last batch is shorter than the others."""
-    columns = ColumnMapping.from_stored(run.columns)
-    csv_format = chosen_csv_format(file, run.encoding, run.separator)
-    lines = CsvLines(file, csv_format, run.byte_offset, run.lines_read)
+    columns = ColumnMapping(**run.columns)
+    lines = CsvLines(file, FileEncoding(run.encoding), run.byte_offset, run.lines_read)
     records = read_records(lines, run.separator)
     if run.has_header and run.lines_read == 0:
         next(records, None)
@@ -228,7 +225,7 @@ def _process_batch(
     decided = decide_rows(session, run, rows, dry_run)
     prefetch()
     if dry_run is None:
-        apply_changes(session, run, changes_of_rows(decided, now=now), now=now)
+        apply_changes(session, run, *changes_of_rows(decided, now=now), now=now)
     else:
         dry_run.record(decided.after)
     _record_problems(session, run, decided.problems)

@@ -22,8 +22,7 @@ from huey.consumer import Consumer
 from nif.clock import utc_now
 from nif.editions.digest import list_due_slots, make_digest_of_slot
 from nif.editions.models import EditionState
-from nif.imports.files import delete_import_file
-from nif.imports.imports import detach_expired_files
+from nif.imports.imports import delete_import_file, detach_expired_files
 from nif.imports.runner import ImportContext, run_due_imports
 from nif.ledger.checkpoints import create_checkpoint
 from nif.mail.transactional import send_transactional_emails

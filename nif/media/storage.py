@@ -91,14 +91,14 @@ class FolderStorage:
                 self._path(name).parent.rmdir()
 
     def _path(self, name: str) -> Path:
-        return self._root / check_file_name(name)[:2] / name[2:4] / name
+        return self._root / path_of_file(name)
 
 
-def check_file_name(name: str) -> str:
-    """A valid name, so that no other path can be built from it. Raises NotFound."""
+def path_of_file(name: str) -> str:
+    """Where a file is stored. Raises NotFound for an invalid name: it could be any path."""
     if not STORED_FILE_NAME.fullmatch(name):
         raise NotFound("There is no such picture.")
-    return name
+    return f"{name[:2]}/{name[2:4]}/{name}"
 
 
 class BucketStorage:
@@ -112,21 +112,21 @@ class BucketStorage:
         # For a CDN that serves the bucket.
         kind = MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
         self._store.put(
-            _bucket_key(name),
+            path_of_file(name),
             data,
             attributes={"Content-Type": kind, "Cache-Control": CACHE_CONTROL},
         )
 
     def get(self, name: str) -> bytes:
         try:
-            return bytes(self._store.get(_bucket_key(name)).bytes())
+            return bytes(self._store.get(path_of_file(name)).bytes())
         except self._not_found:
             raise NotFound("There is no such picture.") from None
 
     def delete(self, names: Iterable[str]) -> None:
         for name in names:
             try:
-                self._store.delete(_bucket_key(name))
+                self._store.delete(path_of_file(name))
             except self._not_found:
                 continue
 
@@ -146,10 +146,6 @@ def open_bucket_storage(url: str) -> BucketStorage:
         return BucketStorage(stores.from_url(url), errors.NotFoundError)
     except (errors.BaseError, ValueError) as error:
         raise Misconfigured(f"NIF_MEDIA_URL cannot be used: {error}") from None
-
-
-def _bucket_key(name: str) -> str:
-    return f"{check_file_name(name)[:2]}/{name[2:4]}/{name}"
 
 
 def open_media_storage(settings: Settings) -> MediaStorage:

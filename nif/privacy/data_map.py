@@ -1,4 +1,5 @@
-"""The data map: every table with data of a reader, what an export shows of it, what erasure does.
+"""The data map: every table with data of a reader, what an export shows of it, what erasure does;
+the export and the erasure of a person.
 
 It is the only such list. A test goes through all tables and fails where one that refers to a
 subscriber, or has a column for an address, is missing here.
@@ -7,6 +8,8 @@ subscriber, or has a column for an address, is missing here.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from nif import limits
 from nif.database import Base
+from nif.imports.imports import blank_address_in_files
 from nif.imports.models import ImportedSubscription, ImportProblem, ImportRun
 from nif.mail.addresses import EmailAddress
 from nif.mail.outbox import OutboxMail
@@ -30,6 +34,7 @@ from nif.subscriptions.address_change import CHANGE_LIMIT, NEW_ADDRESS_LIMIT
 from nif.subscriptions.models import (
     AddressChange,
     Consent,
+    ListMetric,
     MailingList,
     SignupRefusal,
     Subscriber,
@@ -38,8 +43,13 @@ from nif.subscriptions.models import (
     Suppression,
 )
 from nif.subscriptions.signup_limits import CONFIRMATION_LIMIT, MAIL_LIMIT
-from nif.subscriptions.statistics import uncount_subscription
-from nif.subscriptions.suppression_list import ERASED_PLACEHOLDER, delete_suppression
+from nif.subscriptions.statistics import count_departures, uncount_subscription
+from nif.subscriptions.suppression_list import (
+    ERASED_PLACEHOLDER,
+    delete_suppression,
+    is_erased_address,
+    record_erased_address,
+)
 from nif.subscriptions.suppression_outbox import SuppressionOutboxEntry
 
 
@@ -405,3 +415,71 @@ STAFF_TABLES = {
     "profile": "staff publish it on their page",
 }
 """Tables whose addresses belong to staff and not to readers."""
+
+
+def export_tables(session: Session, person: Person) -> list[tuple[DataMapEntry, ExportedRows]]:
+    """What each table holds of a person. Tables without rows of them are included, because that is
+    an answer too; those that cannot be searched by person are not (`list_unexported_tables`)."""
+    return [
+        (entry, entry.export(session, person))
+        for entry in reversed(DATA_MAP)
+        if entry.exported is not None
+    ]
+
+
+def list_unexported_tables() -> list[str]:
+    """The descriptions of tables that may contain an address in a text or hashed."""
+    return [entry.description for entry in reversed(DATA_MAP) if entry.exported is None]
+
+
+def export_person(session: Session, person: Person, *, now: datetime) -> dict[str, Any]:
+    """Everything that is known about a person, for one JSON document (GDPR Art. 15 and 20)."""
+    tables = {
+        entry.table: [_serialize_row(row) for row in rows]
+        for entry, rows in export_tables(session, person)
+    }
+    return {
+        "address": person.canonical,
+        "exported_at": _serialize_value(now),
+        "erased": is_erased_address(session, person.canonical),
+        "known": any(tables.values()),
+        "tables": tables,
+        "not_exported": list_unexported_tables(),
+    }
+
+
+def export_receipts(session: Session, person: Person, *, now: datetime) -> dict[str, Any]:
+    receipts = [_serialize_row(row) for row in list_consent_receipts(session, person.id)]
+    return {"address": person.canonical, "exported_at": _serialize_value(now), "receipts": receipts}
+
+
+def _serialize_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: _serialize_value(value) for name, value in row.items()}
+
+
+def _serialize_value(value: Any) -> Any:
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
+
+
+def erase_person(
+    session: Session, person: Person, folder: Path, *, source: str, now: datetime
+) -> None:
+    """Erase everything that is known about a person, in one transaction (GDPR Art. 17).
+
+    `folder` holds the files of imports: the address is overwritten in those that wait.
+
+    Deliveries keep a row under an id that is never used again, so that the certificates and figures
+    of past sends still add up. A send that is under way skips them. The hash of the address
+    remains, under a key of this installation, so that no form, import or list of the mail provider
+    adds them again. Erasing a person twice, or one who was never known, is no error.
+
+    Raises Misconfigured where there is no secret key.
+    """
+    # Locked, so that no other transaction adds rows that refer to the subscriber.
+    session.scalar(select(Subscriber.id).where(Subscriber.id == person.id).with_for_update())
+    record_erased_address(session, person.canonical, source=source, now=now)
+    count_departures(session, person.id, ListMetric.ERASED, now=now)
+    for entry in DATA_MAP:
+        entry.erase(session, person)
+    blank_address_in_files(session, folder, person.canonical)
+    session.expire_all()

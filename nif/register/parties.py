@@ -7,10 +7,9 @@ from datetime import date, datetime
 from uuid import uuid4
 
 from sqlalchemy import or_, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
-from nif.database import conflict_aware_insert, get_row
+from nif.database import conflict_aware_insert, delete_unreferenced, get_row
 from nif.errors import Conflict, Invalid
 from nif.links import is_web_address
 from nif.paging import Page, paginate
@@ -150,19 +149,14 @@ def merge_parties(
 def delete_party(session: Session, party: Party) -> None:
     """Delete a party that was entered by mistake.
 
-    Raises Conflict where a story names it, or it has a relationship or parts. Foreign keys find
-    that out, including those of tables that the register does not know.
+    Raises Conflict where a story names it, or it has a relationship or parts.
     """
-    name = party.name
-    try:
-        with session.begin_nested():
-            session.delete(party)
-            session.flush()
-    except IntegrityError:
-        raise Conflict(
-            f"{name} is named in stories, or has relationships or parts, so it cannot be deleted. "
-            "If it is here twice, merge the two."
-        ) from None
+    delete_unreferenced(
+        session,
+        party,
+        f"{party.name} is named in stories, or has relationships or parts, so it cannot be "
+        "deleted. If it is here twice, merge the two.",
+    )
     _renew_register_version(session)
 
 

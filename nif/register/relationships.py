@@ -11,11 +11,10 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from sqlalchemy import Select, func, or_, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account
-from nif.database import get_row
+from nif.database import delete_unreferenced, get_row
 from nif.errors import Conflict, Invalid
 from nif.ledger.chain import append_entry
 from nif.ledger.models import LedgerEntryKind
@@ -213,13 +212,8 @@ def delete_relationship(
     it.
     """
     was_public = _public_relationship_of(relationship, context) is not None
-    try:
-        with session.begin_nested():
-            session.delete(relationship)
-            session.flush()
-    except IntegrityError:
-        decided = "Stories have decided about this relationship, so it cannot be deleted."
-        raise Conflict(f"{decided} End it instead.") from None
+    decided = "Stories have decided about this relationship, so it cannot be deleted."
+    delete_unreferenced(session, relationship, f"{decided} End it instead.")
     if was_public:
         # It has left the public list; nothing else about it is recorded.
         _append_entry(session, relationship, "withdrawn", {}, context)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from itertools import zip_longest
 from typing import Any
 
-from nif.media.snapshots import AI_LABELS
+from nif.media.models import AI_LABELS
 from nif.stories.models import Revision
 from nif.stories.text import link_addresses_of, strip_markup
 

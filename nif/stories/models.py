@@ -316,7 +316,7 @@ class Revision(Base):
     """One published state of a story, immutable, with everything that its page needs.
 
     `sections` is a list of {"anchor", "label", "bullets": [{"anchor", "text", "sources": [n, …]}]},
-    with a "picture" where one follows; that and `picture` are snapshots of `nif.media.snapshots`.
+    with a "picture" where one follows; that and `picture` are snapshots of `nif.media.models`.
     `block` is a list of {"kind", "text", "links": [[words, address], …]}, `tags` a list of
     [slug, name]; `sources` and `answers` are the records behind the block. `kind`, `summary` and
     `changed_characters` describe the change since the revision before; `confirmed_by` is the

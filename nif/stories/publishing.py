@@ -20,8 +20,7 @@ from nif.ledger.models import LedgerEntry, LedgerEntryKind
 from nif.ledger.payloads import PayloadForms
 from nif.ledger.verification import LiveRecord
 from nif.media.library import count_picture_uses
-from nif.media.models import Picture
-from nif.media.snapshots import snapshot_picture
+from nif.media.models import Picture, snapshot_picture
 from nif.slugs import make_slug_unique, slugify
 from nif.stories.checks import (
     blocking_findings_of,

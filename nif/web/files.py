@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from nif.errors import UploadTooLarge
-from nif.imports.files import file_too_large_message
+from nif.imports.imports import file_too_large_message
 from nif.media.uploads import explain_size_limit
 from nif.settings import Settings
 from nif.web.access import View

@@ -1,7 +1,7 @@
 """Sign-in for staff by Flask-Security, with NIF's accounts, messages and audit entries."""
 
-from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from flask import Flask, Response, current_app, g, request, session
@@ -150,9 +150,7 @@ class LoginMailUtil(MailUtil):
         template: str,
         subject: str,
         recipient: str | tuple[str, str],
-        sender: str | tuple[str, str],
-        body: str | None,
-        html: str | None,
+        *rendered: Any,
         **kwargs: Any,
     ) -> None:
         message = services().renderer.render(
@@ -267,7 +265,6 @@ def set_up_login(app: Flask, app_services: Services) -> None:
     )
     # NIF does not use Flask-Security's JSON API.
     security.want_json(lambda _request: False)
-    app.extensions["nif_security"] = security
     record_login_events(app)
     # NIF uses no authentication tokens, which the library would look for in every request body.
     app.login_manager.request_loader(lambda _request: None)  # type: ignore[attr-defined]
@@ -276,13 +273,13 @@ def set_up_login(app: Flask, app_services: Services) -> None:
 def create_password_link(app: Flask, email: str) -> str:
     """A link with which an account's owner sets a password."""
     with app.test_request_context():
-        user = app.extensions["nif_security"].datastore.find_user(email=email)
+        user = app.extensions["security"].datastore.find_user(email=email)
         return links().reset_password(generate_reset_password_token(user))  # type: ignore[no-untyped-call]
 
 
 def hash_new_password(password: str) -> str:
     """The hash of a new password. Raises Invalid for a password that is not good enough."""
-    security = current_app.extensions["nif_security"]
+    security = current_app.extensions["security"]
     problems, normalized = security.password_util.validate(password, False)
     if problems:
         raise Invalid({"password": " ".join(problems)})
@@ -316,18 +313,15 @@ def record_login_events(app: Flask) -> None:
     signals.user_authenticated.connect(_remember_sign_in, app)
     app.after_request(_record_sign_in)
     for signal, action in LOGIN_SIGNALS:
-        signal.connect(_audit_handler(action), app, weak=False)
+        signal.connect(partial(_record_account_change, action), app, weak=False)
 
 
-def _audit_handler(action: str) -> Callable[..., None]:
-    def record(_app: Flask, user: Any, **details: Any) -> None:
-        name = {"name": details["name"]} if "name" in details else None
-        _record_login_event(user, action, name)
-        if action != "password_set":
-            _login_datastore().set_uniquifier(user)
-            session["_user_id"] = user.fs_uniquifier
-
-    return record
+def _record_account_change(action: str, _app: Flask, user: Any, **details: Any) -> None:
+    name = {"name": details["name"]} if "name" in details else None
+    _record_login_event(user, action, name)
+    if action != "password_set":
+        _login_datastore().set_uniquifier(user)
+        session["_user_id"] = user.fs_uniquifier
 
 
 def _remember_sign_in(
@@ -347,16 +341,10 @@ def _record_sign_in(response: Response) -> Response:
 
 
 def _record_login_event(user: Any, action: str, detail: dict[str, Any] | None = None) -> None:
-    record_audit_entry(
-        _login_datastore().db.session,
-        user,
-        action,
-        "account",
-        user.id,
-        detail=detail,
-        now=utc_now(),
-    )
+    database = _login_datastore().db.session
+    now = utc_now()
+    record_audit_entry(database, user, action, "account", user.id, detail=detail, now=now)
 
 
 def _login_datastore() -> Any:
-    return current_app.extensions["nif_security"].datastore
+    return current_app.extensions["security"].datastore

@@ -182,7 +182,7 @@ class LimitedAttempts:
         account_id = str(self.user.id if self.user else 0)
         allowed = allow_attempts(("second-factor", account_id, MAX_ATTEMPTS))
         # Flask-Security has already read; on SQLite its transaction could not write after this one.
-        current_app.extensions["nif_security"].datastore.db.session.rollback()
+        current_app.extensions["security"].datastore.db.session.rollback()
         if not allowed:
             self.form_errors.append(TOO_MANY_ATTEMPTS)  # type: ignore[attr-defined]
             return False

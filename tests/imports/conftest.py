@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from nif.database import Database
-from nif.imports import files, imports, runner
+from nif.imports import imports, runner
 from nif.imports.models import ImportRun
 from nif.imports.runner import ImportContext, run_import
 from nif.subscriptions.models import MailingList, Subscriber, Subscription
@@ -32,8 +32,8 @@ class Importer:
         return ImportContext(self.database.transaction, self.folder, lambda: NOON)
 
     def upload(self, data: bytes, *, confirmed: bool = True) -> int:
-        stored = files.store_import_file(BytesIO(data), self.folder, max_bytes=50_000_000)
-        with files.open_import_file(self.folder, stored.name) as file:
+        stored = imports.store_import_file(BytesIO(data), self.folder, max_bytes=50_000_000)
+        with imports.open_import_file(self.folder, stored.name) as file:
             proposed = imports.detect_file_layout(file)
         with self.database.transaction() as session:
             mailing_list = session.get_one(MailingList, self.list_id)

@@ -115,7 +115,7 @@ REFUSED = {
 def parse_file(data):
     file = BytesIO(data)
     csv_format, columns, has_header = imports.detect_file_layout(file)
-    records = list(read_records(CsvLines(file, csv_format), csv_format.separator))
+    records = list(read_records(CsvLines(file, csv_format.encoding), csv_format.separator))
     return [parse_row(record, columns) for record in records[1 if has_header else 0 :]]
 
 
@@ -152,8 +152,8 @@ def test_the_corpus_has_at_least_sixty_files():
 def test_reading_can_resume_at_any_row(data):
     file = BytesIO(data)
     csv_format = detect_csv_format(file)
-    all_records = list(read_records(CsvLines(file, csv_format), csv_format.separator))
-    lines = CsvLines(BytesIO(data), csv_format)
+    all_records = list(read_records(CsvLines(file, csv_format.encoding), csv_format.separator))
+    lines = CsvLines(BytesIO(data), csv_format.encoding)
     positions = [(lines.byte_offset, lines.lines_read)]
     for _ in read_records(lines, csv_format.separator):
         positions.append((lines.byte_offset, lines.lines_read))
@@ -161,7 +161,8 @@ def test_reading_can_resume_at_any_row(data):
     for number, (byte_offset, lines_read) in enumerate(positions[:20]):
         rest = list(
             read_records(
-                CsvLines(BytesIO(data), csv_format, byte_offset, lines_read), csv_format.separator
+                CsvLines(BytesIO(data), csv_format.encoding, byte_offset, lines_read),
+                csv_format.separator,
             )
         )
         assert rest == all_records[number:]
@@ -172,7 +173,7 @@ def test_a_huge_line_is_not_held_in_memory():
     csv_format = detect_csv_format(file)
     tracemalloc.start()
     try:
-        assert len(list(read_records(CsvLines(file, csv_format), ","))) == 3
+        assert len(list(read_records(CsvLines(file, csv_format.encoding), ","))) == 3
         assert tracemalloc.get_traced_memory()[1] < 6_000_000
     finally:
         tracemalloc.stop()

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from nif.errors import Conflict, Invalid, NotFound
-from nif.imports import files, imports, reports, runner
+from nif.imports import imports, reports, runner
 from nif.imports.models import ImportRun, ImportState
 from nif.imports.runner import ImportContext, run_import
 from nif.sends.planning import plan_send
@@ -406,7 +406,7 @@ def test_undoing_keeps_subscribers_who_were_mailed_or_acted_since(importer, serv
 
 def test_a_missing_file_fails_the_import_with_a_reason(importer):
     import_id = importer.upload(b"email\na@example.com\n")
-    files.delete_import_file(importer.folder, importer.get_run(import_id).stored_name)
+    imports.delete_import_file(importer.folder, importer.get_run(import_id).stored_name)
 
     run = importer.run_step("start", import_id)
 
@@ -429,7 +429,7 @@ def test_files_are_detached_after_thirty_days_unless_a_worker_needs_them(importe
 
 def test_a_file_over_the_limit_is_not_stored(tmp_path):
     with pytest.raises(Invalid, match="too large"):
-        files.store_import_file(BytesIO(b"x" * 11), tmp_path, max_bytes=10)
+        imports.store_import_file(BytesIO(b"x" * 11), tmp_path, max_bytes=10)
     assert not list(tmp_path.iterdir())
-    with pytest.raises(NotFound), files.open_import_file(tmp_path, "../../etc/passwd"):
+    with pytest.raises(NotFound), imports.open_import_file(tmp_path, "../../etc/passwd"):
         pass

@@ -22,7 +22,7 @@ from nif.database import Database
 from nif.demo.loader import DEMO_PASSWORD
 from nif.editions.digest import make_digest_of_slot
 from nif.editions.schedule import Slot
-from nif.imports import files, imports
+from nif.imports import imports
 from nif.mail.addresses import parse_address
 from nif.sends.planning import plan_send
 from nif.services import Services, build_services
@@ -174,10 +174,10 @@ def add_suppressions(session: Session, now: datetime) -> None:
 
 def add_import(session: Session, newsletter: MailingList, folder: Path) -> None:
     """Add an import whose columns are not chosen yet."""
-    stored = files.store_import_file(
+    stored = imports.store_import_file(
         BytesIO(b"Email,Name\nbo@example.com,Bo\n"), folder, max_bytes=1000
     )
-    with files.open_import_file(folder, stored.name) as file:
+    with imports.open_import_file(folder, stored.name) as file:
         proposed = imports.detect_file_layout(file)
     imports.create_import(session, newsletter, stored, "readers.csv", proposed, now=utc_now())
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from nif.database import Database
 from nif.errors import Conflict
 from nif.media.library import PictureFraming, change_picture, delete_picture, get_picture
-from nif.media.models import Picture, Rendition
+from nif.media.models import Picture, Rendition, snapshot_picture
 from nif.media.renditions import (
     MAX_ATTEMPTS,
     RENDITION_LEASE,
@@ -16,7 +16,6 @@ from nif.media.renditions import (
     make_due_renditions,
     record_renditions,
 )
-from nif.media.snapshots import snapshot_picture
 from tests.conftest import NOON
 from tests.media.pictures import MemoryStorage, a_description, an_unprepared_picture, decode_image
 

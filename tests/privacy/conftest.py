@@ -10,7 +10,7 @@ from nif.database import Database
 from nif.imports import imports
 from nif.imports.column_mapping import ColumnMapping
 from nif.imports.csv_reader import CsvFormat, FileEncoding
-from nif.imports.files import StoredImportFile
+from nif.imports.imports import StoredImportFile
 from nif.imports.models import ImportedSubscription, ImportProblem
 from nif.mail.addresses import parse_address
 from nif.mail.message import Message, MessageCopy

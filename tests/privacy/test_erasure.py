@@ -9,9 +9,7 @@ from sqlalchemy import func, inspect, select, text
 from nif.database import Database
 from nif.errors import Misconfigured, NotFound
 from nif.mail.addresses import parse_address
-from nif.privacy.data_map import DATA_MAP, Person, person_at_address
-from nif.privacy.erasure import erase_person
-from nif.privacy.export import export_person
+from nif.privacy.data_map import DATA_MAP, Person, erase_person, export_person, person_at_address
 from nif.sends.certificates import certify_send
 from nif.sends.models import Delivery, DeliveryOutcome
 from nif.services import Services

@@ -8,8 +8,7 @@ from sqlalchemy import select
 from nif.database import Database
 from nif.imports.models import ImportProblem, ImportState
 from nif.mail.addresses import parse_address
-from nif.privacy.data_map import person_at_address
-from nif.privacy.erasure import erase_person
+from nif.privacy.data_map import erase_person, person_at_address
 from nif.subscriptions.models import Subscriber
 from tests.conftest import NOON
 from tests.factories import a_list

@@ -9,8 +9,7 @@ from hypothesis.stateful import precondition, rule
 
 from nif.errors import Expired, NotFound
 from nif.mail.addresses import parse_address
-from nif.privacy.data_map import person_at_address
-from nif.privacy.erasure import erase_person
+from nif.privacy.data_map import erase_person, person_at_address
 from nif.subscriptions import preferences, suppression_list, unsubscribe
 from nif.subscriptions.consent import ConsentContext
 from nif.subscriptions.models import Subscriber, SuppressionReason

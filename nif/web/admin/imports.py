@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid, NotFound
-from nif.imports import files, imports, repermission, reports
+from nif.imports import imports, repermission, reports
 from nif.imports.column_mapping import ColumnMapping, find_vendor
 from nif.imports.models import WORKER_STATES, ImportRun, ImportState
 from nif.sends.repermission import find_campaign_of_import
@@ -112,9 +112,9 @@ def create(action: StaffAction, form: FileForm, slug: str) -> ResponseReturnValu
     with reading() as session:
         get_list(session, slug)
     max_bytes = settings().import_largest
-    stored = files.store_import_file(uploaded.stream, folder, max_bytes=max_bytes)
-    action.on_failure(lambda: files.delete_import_file(folder, stored.name))
-    with files.open_import_file(folder, stored.name) as file:
+    stored = imports.store_import_file(uploaded.stream, folder, max_bytes=max_bytes)
+    action.on_failure(lambda: imports.delete_import_file(folder, stored.name))
+    with imports.open_import_file(folder, stored.name) as file:
         layout = imports.detect_file_layout(file)
     mailing_list = get_list(action.session, slug)
     import_run = imports.create_import(

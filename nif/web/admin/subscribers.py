@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import Invalid
-from nif.privacy import erasure, export
-from nif.privacy.data_map import person_of_subscriber
+from nif.privacy.data_map import erase_person, export_person, person_of_subscriber
 from nif.subscribers import profile, segment_queries, segments, suppressions
 from nif.subscribers.segments import SegmentConditions
 from nif.subscriptions import preferences
@@ -196,7 +195,7 @@ def lift(action: StaffAction, subscriber_id: int) -> ResponseReturnValue:
 @page_view(blueprint, Access.ADMIN, "/<id:subscriber_id>/data.json")
 def download_data(session: Session, subscriber_id: int) -> ResponseReturnValue:
     subscriber = profile.get_subscriber(session, subscriber_id)
-    data = export.export_person(session, person_of_subscriber(subscriber), now=utc_now())
+    data = export_person(session, person_of_subscriber(subscriber), now=utc_now())
     return download_response(json.dumps(data, indent=2), f"subscriber-{subscriber_id}.json")
 
 
@@ -211,7 +210,7 @@ def confirm_erase(session: Session, subscriber_id: int) -> str:
 def erase(action: StaffAction, subscriber_id: int) -> ResponseReturnValue:
     person = person_of_subscriber(profile.get_subscriber(action.session, subscriber_id))
     folder = services().settings.imports
-    erasure.erase_person(action.session, person, folder, source="an admin", now=action.now)
+    erase_person(action.session, person, folder, source="an admin", now=action.now)
     action.audit("subscriber_erased", "subscriber", person.id)
     action.after_commit(services().database.truncate_wal)
     sentence = "Erased. No list, form or import can add this address again."

@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.media.library import find_pictures_by_id, list_picture_choices
-from nif.media.models import Picture
-from nif.media.snapshots import snapshot_picture
+from nif.media.models import Picture, snapshot_picture
 from nif.stories.checks import CheckFinding, FindingLevel, list_overridden_codes, run_checks
 from nif.stories.declarations import AnswerInput, DeclarationQuestion, sign_answers
 from nif.stories.drafts import PICTURE_GONE

@@ -14,9 +14,14 @@ from nif.clock import utc_now
 from nif.errors import Invalid
 from nif.media import library
 from nif.media.library import MAX_FIELD_LENGTHS, PictureDescription, PictureFraming, get_picture
-from nif.media.models import SHAPE_RATIOS, DigitalSourceType, Picture, PictureShape
+from nif.media.models import (
+    SHAPE_RATIOS,
+    DigitalSourceType,
+    Picture,
+    PictureShape,
+    snapshot_picture,
+)
 from nif.media.renditions import has_rendering_failed
-from nif.media.snapshots import snapshot_picture
 from nif.media.storage import content_file_name
 from nif.media.uploads import ReceivedUpload, clean_picture, encode_master, receive_upload
 from nif.web.access import Access, page_view

@@ -7,7 +7,8 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
-from nif.privacy import consent_receipts, erasure, export
+from nif.privacy import data_map
+from nif.privacy.consent_receipts import list_consent_receipts
 from nif.privacy.data_map import person_of_subscriber
 from nif.subscriptions.preferences import get_subscriber_by_token
 from nif.web.access import Access, open_to, page_view
@@ -20,21 +21,21 @@ blueprint = Blueprint("personal_data", __name__, url_prefix="/preferences/<token
 @page_view(blueprint, Access.TOKEN, "/data")
 def show(session: Session, token: str) -> str:
     subscriber = get_subscriber_by_token(session, token, tokens())
-    sections = export.export_sections(session, person_of_subscriber(subscriber))
+    tables = data_map.export_tables(session, person_of_subscriber(subscriber))
     return render_template(
         "public/personal_data/show.html",
         token=token,
         address=subscriber.address,
-        stored=[section for section in sections if section.rows and section.table != "consent"],
-        empty=[section for section in sections if not section.rows],
-        unexported=export.list_unexported_tables(),
+        stored=[(entry, rows) for entry, rows in tables if rows and entry.table != "consent"],
+        empty=[entry for entry, rows in tables if not rows],
+        unexported=data_map.list_unexported_tables(),
     )
 
 
 @page_view(blueprint, Access.TOKEN, "/data.json")
 def download(session: Session, token: str) -> ResponseReturnValue:
     subscriber = get_subscriber_by_token(session, token, tokens())
-    data = export.export_person(session, person_of_subscriber(subscriber), now=utc_now())
+    data = data_map.export_person(session, person_of_subscriber(subscriber), now=utc_now())
     return download_response(json.dumps(data, indent=2), "personal-data.json")
 
 
@@ -45,14 +46,14 @@ def show_receipts(session: Session, token: str) -> str:
         "public/personal_data/receipts.html",
         token=token,
         address=subscriber.address,
-        receipts=consent_receipts.list_consent_receipts(session, subscriber.id),
+        receipts=list_consent_receipts(session, subscriber.id),
     )
 
 
 @page_view(blueprint, Access.TOKEN, "/receipts.json")
 def download_receipts(session: Session, token: str) -> ResponseReturnValue:
     subscriber = get_subscriber_by_token(session, token, tokens())
-    data = export.export_receipts(session, person_of_subscriber(subscriber), now=utc_now())
+    data = data_map.export_receipts(session, person_of_subscriber(subscriber), now=utc_now())
     return download_response(json.dumps(data, indent=2), "receipts.json")
 
 
@@ -69,7 +70,7 @@ def delete(token: str) -> str:
         subscriber = get_subscriber_by_token(session, token, tokens())
         person = person_of_subscriber(subscriber)
         folder, now = services().settings.imports, utc_now()
-        erasure.erase_person(session, person, folder, source="the reader's own page", now=now)
+        data_map.erase_person(session, person, folder, source="the reader's own page", now=now)
     services().database.truncate_wal()
     return render_template("public/personal_data/deleted.html")
 

@@ -12,8 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from nif.links import Links
-from nif.media.models import PictureShape
-from nif.media.snapshots import choose_jpeg_file
+from nif.media.models import PictureShape, choose_jpeg_file
 from nif.settings import Settings
 from nif.stories.corrections import StoryNote
 from nif.stories.models import CORRECTIVE_KINDS, Revision, StoryType, picture_records_of
