@@ -97,6 +97,4 @@ def renew_claim(session: Session, claimed: Row, *, lease: timedelta, now: dateti
 
 def release_claim(session: Session, claimed: Row, *, now: datetime) -> None:
     """Let another worker take the row at once, unless the claim was lost or has ended."""
-    row = lock_claimed_row(session, claimed)
-    if row is not None:
-        row.due_at = now
+    renew_claim(session, claimed, lease=timedelta(0), now=now)

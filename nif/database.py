@@ -251,19 +251,20 @@ class Database:
 
 def create_database_engine(url: str) -> Engine:
     """An engine with the settings that NIF depends on."""
+    pool: dict[str, Any] = {"hide_parameters": True, "pool_size": 10, "max_overflow": 10}
     if url.startswith("sqlite"):
-        return _create_sqlite_engine(url)
-    engine = create_engine(
-        url,
-        hide_parameters=True,
-        pool_size=10,
-        max_overflow=10,
-        pool_timeout=10,
-        connect_args={
-            "connect_timeout": 5,
-            "options": "-c statement_timeout=60000 -c timezone=UTC",
-        },
-    )
+        path = make_url(url).database
+        if path and path != ":memory:":
+            # If this fails, opening the file fails, too, with a clear message.
+            with suppress(OSError):
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+        options: dict[str, Any] = {"isolation_level": None, "timeout": 15}
+        engine = create_engine(url, connect_args=options, **pool)
+        event.listen(engine, "connect", _set_sqlite_pragmas)
+        event.listen(engine, "begin", _begin_sqlite_transaction)
+        return engine
+    options = {"connect_timeout": 5, "options": "-c statement_timeout=60000 -c timezone=UTC"}
+    engine = create_engine(url, pool_timeout=10, connect_args=options, **pool)
     _ping_idle_connections(engine)
     return engine
 
@@ -279,10 +280,8 @@ def _ping_idle_connections(engine: Engine) -> None:
         record.info["idle_since"] = time.monotonic()
 
     def ping_if_idle(connection: Any, record: Any, _proxy: Any) -> None:
-        if (
-            time.monotonic() - record.info.get("idle_since", time.monotonic())
-            < PING_AFTER_IDLE_SECONDS
-        ):
+        now = time.monotonic()
+        if now - record.info.get("idle_since", now) < PING_AFTER_IDLE_SECONDS:
             return
         try:
             engine.dialect.do_ping(connection)
@@ -291,24 +290,6 @@ def _ping_idle_connections(engine: Engine) -> None:
 
     event.listen(engine, "checkin", record_checkin)
     event.listen(engine, "checkout", ping_if_idle)
-
-
-def _create_sqlite_engine(url: str) -> Engine:
-    path = make_url(url).database
-    if path and path != ":memory:":
-        # If this fails, opening the file fails, too, with a clear message.
-        with suppress(OSError):
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        url,
-        hide_parameters=True,
-        connect_args={"isolation_level": None, "timeout": 15},
-        pool_size=10,
-        max_overflow=10,
-    )
-    event.listen(engine, "connect", _set_sqlite_pragmas)
-    event.listen(engine, "begin", _begin_sqlite_transaction)
-    return engine
 
 
 def _set_sqlite_pragmas(connection: Any, _record: Any) -> None:

@@ -1,6 +1,7 @@
 """Settings from the environment: read once, checked at the start, then immutable."""
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from datetime import date, timedelta
@@ -141,37 +142,35 @@ class Settings(BaseSettings):
             raise ValueError("must be the name of a time zone, such as Europe/London") from error
         return value
 
+    @field_validator("database_url", "queue_url")
+    @classmethod
+    def _postgresql(cls, value: str) -> str:
+        return re.sub("^postgres://", "postgresql://", value)
+
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str) -> str:
-        if value.startswith("postgres://"):
-            value = value.replace("postgres://", "postgresql://", 1)
         if value and not value.startswith(("postgresql://", "sqlite:///")):
             raise ValueError("must begin with postgresql:// or sqlite:///")
         return value.replace("postgresql://", "postgresql+psycopg://", 1)
 
     @model_validator(mode="after")
-    def _mailer_has_its_key(self) -> Self:
+    def _parts_fit_together(self) -> Self:
         if self.mailer is MailerName.SENDGRID and not self.sendgrid_api_key.get_secret_value():
             raise ValueError(
                 "NIF_MAILER is sendgrid, so NIF_SENDGRID_API_KEY must hold a key (SG.…); "
                 "NIF_MAILER=outbox keeps mail on this machine"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _fence_can_be_used(self) -> Self:
         if self.send_fence and self.send_fence_ahead <= self.send_recall_before:
             raise ValueError(
                 "NIF_SEND_FENCE_AHEAD must be longer than NIF_SEND_RECALL_BEFORE: a batch can be "
                 "recalled only until then"
             )
+        if self.in_production:
+            self._check_production()
         return self
 
-    @model_validator(mode="after")
-    def _production_is_deliberate(self) -> Self:
-        if self.env is not Environment.PRODUCTION:
-            return self
+    def _check_production(self) -> None:
         given = self.model_fields_set
         if len(self.secret_key.get_secret_value()) < 32:
             raise ValueError("NIF_SECRET_KEY must be set in production, to 32 characters or more")
@@ -187,12 +186,6 @@ class Settings(BaseSettings):
         are_set = {"postal_address", "mail_from"} <= given
         if not (are_set and self.postal_address.strip() and self.mail_from.strip()):
             raise ValueError("NIF_POSTAL_ADDRESS and NIF_MAIL_FROM must be set in production")
-        return self
-
-    @field_validator("queue_url")
-    @classmethod
-    def _queue(cls, value: str) -> str:
-        return value.replace("postgres://", "postgresql://", 1)
 
     @property
     def in_production(self) -> bool:

@@ -166,12 +166,8 @@ SizedLine = tuple[str | None, int]
 CsvRecord = tuple[int, list[str] | UnreadableRow]
 
 
-class _LineTooLong(Exception):
-    pass
-
-
-class _UnclosedQuote(Exception):
-    pass
+class _MalformedRow(Exception):
+    """A line is too long, or a row has too many lines."""
 
 
 class CsvLines:
@@ -194,24 +190,21 @@ class CsvLines:
         # Line feeds end lines, also after a carriage return. Old Macs write carriage returns alone.
         start = head.decode(encoding, "replace")
         newline = "\r" if "\r" in start and "\n" not in start else "\n"
-        is_simple = newline == "\n" and encoding not in UTF_16
-        self._unread = (
-            _read_lines(file, encoding) if is_simple else _split_blocks(file, encoding, newline)
-        )
+        self._unread = _split_lines(file, encoding, newline)
 
     def __iter__(self) -> "CsvLines":
         return self
 
     def __next__(self) -> str:
         if len(self.pulled) == MAX_LINES_OF_ROW:
-            raise _UnclosedQuote
+            raise _MalformedRow
         line = self._pushed_back.popleft() if self._pushed_back else next(self._unread)
         text, size = line
         self.pulled.append(line)
         self.byte_offset += size
         self.lines_read += 1
         if text is None:
-            raise _LineTooLong
+            raise _MalformedRow
         return text
 
     def rewind(self) -> None:
@@ -236,7 +229,7 @@ def read_records(lines: CsvLines, separator: str) -> Iterator[CsvRecord]:
             cells: list[str] | UnreadableRow = next(reader)
         except StopIteration:
             return
-        except (csv.Error, _LineTooLong, _UnclosedQuote):
+        except (csv.Error, _MalformedRow):
             cells = _recover_row(lines, separator)
         if cells:
             yield first_line, cells
@@ -256,17 +249,7 @@ def _recover_row(lines: CsvLines, separator: str) -> list[str] | UnreadableRow:
         return UnreadableRow("long", text[:200])
 
 
-def _read_lines(file: IO[bytes], encoding: FileEncoding) -> Iterator[SizedLine]:
-    while line := file.readline(MAX_LINE_LENGTH):
-        size = len(line)
-        text = line.decode(encoding, "replace") if size < MAX_LINE_LENGTH else None
-        while text is None and not line.endswith(b"\n") and (line := file.readline(READ_BLOCK)):
-            size += len(line)
-        yield text, size
-
-
-def _split_blocks(file: IO[bytes], encoding: FileEncoding, newline: str) -> Iterator[SizedLine]:
-    """The lines of UTF-16 and of old Macs, which `readline` does not find."""
+def _split_lines(file: IO[bytes], encoding: FileEncoding, newline: str) -> Iterator[SizedLine]:
     # Latin-1 has a character for each byte, so a size stays right where the file is malformed.
     units = encoding if encoding in UTF_16 else "latin-1"
     decoder = codecs.getincrementaldecoder(units)("replace")

@@ -125,33 +125,15 @@ class BucketStorage:
 
     def delete(self, names: Iterable[str]) -> None:
         for name in names:
-            try:
+            with suppress(*self._not_found):
                 self._store.delete(path_of_file(name))
-            except self._not_found:
-                continue
-
-
-def open_bucket_storage(url: str) -> BucketStorage:
-    """The bucket at `url`. obstore, the extra `s3`, is imported only here.
-
-    Raises Misconfigured where obstore is missing, or the URL names no bucket.
-    """
-    try:
-        errors, stores = import_module("obstore.exceptions"), import_module("obstore.store")
-    except ModuleNotFoundError:
-        raise Misconfigured(
-            "NIF_MEDIA_URL names a bucket, for which obstore is needed: pip install 'nif[s3]'."
-        ) from None
-    try:
-        return BucketStorage(stores.from_url(url), errors.NotFoundError)
-    except (errors.BaseError, ValueError) as error:
-        raise Misconfigured(f"NIF_MEDIA_URL cannot be used: {error}") from None
 
 
 def open_media_storage(settings: Settings) -> MediaStorage:
     """The storage that the settings name. Makes no request.
 
-    Raises Misconfigured where an address is invalid, or the library for buckets is not installed.
+    obstore, the extra `s3`, is imported only here. Raises Misconfigured where it is missing, or an
+    address is invalid.
     """
     # It becomes part of a response header, so it must not contain anything else.
     if settings.media_base_url and not MEDIA_BASE_URL.fullmatch(settings.media_base_url):
@@ -163,4 +145,13 @@ def open_media_storage(settings: Settings) -> MediaStorage:
         return FolderStorage(settings.media_dir or settings.instance_dir / "media")
     if not BUCKET_URL.fullmatch(settings.media_url):
         raise Misconfigured("NIF_MEDIA_URL must name a bucket, such as s3://bucket/prefix.")
-    return open_bucket_storage(settings.media_url)
+    try:
+        errors, stores = import_module("obstore.exceptions"), import_module("obstore.store")
+    except ModuleNotFoundError:
+        raise Misconfigured(
+            "NIF_MEDIA_URL names a bucket, for which obstore is needed: pip install 'nif[s3]'."
+        ) from None
+    try:
+        return BucketStorage(stores.from_url(settings.media_url), errors.NotFoundError)
+    except (errors.BaseError, ValueError) as error:
+        raise Misconfigured(f"NIF_MEDIA_URL cannot be used: {error}") from None

@@ -41,6 +41,11 @@ UPRIGHT_TRANSPOSES = {
 }
 """What turns a picture upright, by its EXIF orientation (CIPA DC-008, 4.6.5)."""
 
+PICTURE_START = re.compile(
+    rb"(?P<JPEG>\xff\xd8\xff)|(?P<PNG>\x89PNG\r\n\x1a\n)|(?P<GIF>GIF8[79]a)"
+    rb"|(?P<WEBP>RIFF.{4}WEBP)",
+    re.DOTALL,
+)
 OTHER_FILE_TYPES = (
     (b"II*\0", "TIFF"),
     (b"MM\0*", "TIFF"),
@@ -105,14 +110,8 @@ def receive_upload(stream: IO[bytes], *, most: int) -> Iterator[ReceivedUpload]:
 
 def detect_picture_format(head: bytes) -> str:
     """The format of a file that begins with `head`. Raises Invalid for all but five formats."""
-    if head.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WEBP"
+    if found := PICTURE_START.match(head):
+        return found.lastgroup or ""
     if head[4:8] == b"ftyp":
         return _detect_box_format(head)
     raise build_file_error(_explain_unknown_format(head))

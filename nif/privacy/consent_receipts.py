@@ -21,8 +21,6 @@ ACTION_WORDS = {
 }
 """The end of a sentence that begins with "You"."""
 
-ADDRESS_CHANGED = "changed your address for"
-
 PROOF_WORDS = (
     ("/confirm", "by the link in a mail that was sent to the address"),
     ("/preferences", "on the preferences page, whose link was only mailed to the address"),
@@ -73,5 +71,5 @@ def describe_proof(consent: Consent) -> str:
 def _describe_action(consent: Consent) -> str:
     is_change = consent.action is ConsentAction.CHANGED
     if is_change and consent.source.startswith(ADDRESS_CHANGE_PAGE):
-        return ADDRESS_CHANGED
+        return "changed your address for"
     return ACTION_WORDS.get(consent.action, consent.action.value)

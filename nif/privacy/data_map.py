@@ -107,7 +107,6 @@ class DataMapEntry:
         return str(self.model.__tablename__)
 
     def export(self, session: Session, person: Person) -> ExportedRows:
-        """What an export shows of a person, row by row."""
         if self.exported is None or self.whose is None:
             return []
         if callable(self.exported):

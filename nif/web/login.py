@@ -214,7 +214,6 @@ def set_up_login(app: Flask, app_services: Services) -> None:
         SECURITY_JOIN_USER_ROLES=False,
         SECURITY_RETURN_GENERIC_RESPONSES=True,
         SECURITY_POST_LOGIN_VIEW="/newsroom/",
-        SECURITY_POST_LOGOUT_VIEW="/",
         SECURITY_POST_RESET_VIEW="/login",
         # A failing DNS resolver must not lock an editor out.
         SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False},
@@ -227,10 +226,7 @@ def set_up_login(app: Flask, app_services: Services) -> None:
         SECURITY_CHANGEABLE=True,
         SECURITY_CHANGE_URL="/account/password",
         SECURITY_POST_CHANGE_VIEW="/account/",
-        SECURITY_CHANGE_PASSWORD_TEMPLATE="security/change_password.html",  # noqa: S106
         SECURITY_LOGIN_USER_TEMPLATE="security/login.html",
-        SECURITY_FORGOT_PASSWORD_TEMPLATE="security/forgot_password.html",  # noqa: S106
-        SECURITY_RESET_PASSWORD_TEMPLATE="security/reset_password.html",  # noqa: S106
         REMEMBER_COOKIE_DURATION=timedelta(days=30),
         REMEMBER_COOKIE_SAMESITE="Lax",
         REMEMBER_COOKIE_SECURE=app_services.settings.base_url.startswith("https://"),

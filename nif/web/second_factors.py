@@ -129,8 +129,17 @@ class AuthenticatorApps(Totp):
             return False
 
     def generate_qrcode(self, username: str, totp: str) -> str:
-        """An SVG to embed in the page."""
-        return qr_code_svg(self.get_totp_uri(username, totp))
+        """A QR code as an SVG path to embed in the page, with the quiet zone that scanners need."""
+        code = QRCode(error_correction=ERROR_CORRECT_M, border=4)
+        code.add_data(self.get_totp_uri(username, totp))
+        rows = code.get_matrix()
+        squares = "".join(
+            f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark
+        )
+        return Markup(
+            '<svg class="qr" viewBox="0 0 {n} {n}" role="img" aria-label="QR code for your app">'
+            '<path d="{squares}"/></svg>'
+        ).format(n=len(rows), squares=squares)
 
     def get_last_counter(self, user: Any) -> int | None:
         counter: int | None = user.totp_counter
@@ -138,20 +147,6 @@ class AuthenticatorApps(Totp):
 
     def set_last_counter(self, user: Any, tmatch: TotpMatch) -> None:
         user.totp_counter = tmatch.counter
-
-
-def qr_code_svg(text: str) -> Markup:
-    """A QR code as an SVG path, with the quiet zone that scanners need."""
-    code = QRCode(error_correction=ERROR_CORRECT_M, border=4)
-    code.add_data(text)
-    rows = code.get_matrix()
-    squares = "".join(
-        f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark
-    )
-    return Markup(
-        '<svg class="qr" viewBox="0 0 {n} {n}" role="img" aria-label="QR code for your app">'
-        '<path d="{squares}"/></svg>'
-    ).format(n=len(rows), squares=squares)
 
 
 class PasskeyOptions(WebauthnUtil):
