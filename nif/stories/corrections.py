@@ -27,7 +27,6 @@ from nif.stories.models import (
     Revision,
     Story,
     StoryStanding,
-    note_placement_of,
     note_severity_of,
     standing_after,
 )
@@ -93,7 +92,10 @@ class StoryNote(Base):
 
     @property
     def placement(self) -> NotePlacement:
-        return note_placement_of(self.kind, self.severity)
+        """By severity, but a minor update stands beside the date."""
+        if self.severity is not NoteSeverity.MINOR:
+            return NotePlacement.TOP
+        return NotePlacement.DATELINE if self.kind is ChangeKind.UPDATE else NotePlacement.FOOT
 
     @property
     def label(self) -> str:

@@ -4,7 +4,7 @@ An empty answer does not count: a named person either declares something or affi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -126,13 +126,7 @@ def sign_answers(
             at = now.isoformat(timespec="seconds")
             if question is DeclarationQuestion.RELATIONSHIPS and parties:
                 details["parties"] = list(parties)
-            signed[question] = {
-                "value": answer.value,
-                "details": details,
-                "by": by,
-                "by_id": by_id,
-                "at": at,
-            }
+            signed[question] = asdict(SignedAnswer(answer.value, details, by, by_id, at))
     return signed
 
 

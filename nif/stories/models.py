@@ -115,13 +115,6 @@ def note_severity_of(kind: ChangeKind, chosen: NoteSeverity | None) -> NoteSever
     return _DEFAULT_SEVERITY.get(kind, NoteSeverity.MINOR)
 
 
-def note_placement_of(kind: ChangeKind, severity: NoteSeverity) -> NotePlacement:
-    """The placement of a note: by severity, but a minor update stands beside the date."""
-    if severity is not NoteSeverity.MINOR:
-        return NotePlacement.TOP
-    return NotePlacement.DATELINE if kind is ChangeKind.UPDATE else NotePlacement.FOOT
-
-
 def standing_after(
     before: StoryStanding, kind: ChangeKind, severity: NoteSeverity | None
 ) -> StoryStanding:

@@ -12,7 +12,6 @@ from typing import Any
 from nif.media.models import Picture, PictureAiUse
 from nif.stories.declarations import (
     DeclarationQuestion,
-    RelationshipDeclaration,
     StoryAiUse,
     StoryFunding,
     StoryOrigin,
@@ -89,16 +88,12 @@ PICTURE_AI_PHRASES = {
     PictureAiUse.ASSISTED: "AI was used to make",
 }
 
-NEGATIVE_CLAUSES = (
-    (DeclarationQuestion.MONEY, StoryFunding.NONE, "nobody paid for this story"),
-    (
-        DeclarationQuestion.RELATIONSHIPS,
-        RelationshipDeclaration.NONE,
-        "we know of no relationship with anyone in it",
-    ),
-    (DeclarationQuestion.AI, StoryAiUse.NONE, "no generative AI was used to make it"),
-)
-"""What an answer of "none" says in the block: the question, that answer, and the clause."""
+NEGATIVE_CLAUSES = {
+    DeclarationQuestion.MONEY: "nobody paid for this story",
+    DeclarationQuestion.RELATIONSHIPS: "we know of no relationship with anyone in it",
+    DeclarationQuestion.AI: "no generative AI was used to make it",
+}
+"""What an answer of "none" says in the block, by its question."""
 
 
 def build_transparency_block(
@@ -117,8 +112,12 @@ def build_transparency_block(
     """
     is_full = story.block_style is BlockStyle.FULL
     answers = story.answers or {}
-    named = [source for source in story.sources if _is_named_source(source)]
-    if named:
+    # Sources that others saw for NIF have a sentence of their own.
+    if named := [
+        source
+        for source in story.sources
+        if source.kind in OWN_REPORTING_KINDS or (source.seen_by_us and _source_name(source))
+    ]:
         yield _sources_sentence(named)
     if is_full:
         yield from _relied_on_sentences(story.sources)
@@ -190,11 +189,6 @@ def _unnamed_source_sentences(sources: Sequence[StorySource]) -> Iterator[Disclo
         yield DisclosureSentence("sources_unnamed", f"{text} An editor knows who {who}.")
 
 
-def _is_named_source(source: StorySource) -> bool:
-    """True where the first sentence names it. Sources seen by others follow in a later one."""
-    return source.kind in OWN_REPORTING_KINDS or bool(source.seen_by_us and _source_name(source))
-
-
 def _source_name(source: StorySource) -> str:
     return source.publisher or source.title
 
@@ -247,8 +241,8 @@ def _negative_sentences(
     }
     clauses = [
         clause
-        for question, none, clause in NEGATIVE_CLAUSES
-        if (answer := find_answer(answers, question)) and answer.value == none
+        for question, clause in NEGATIVE_CLAUSES.items()
+        if (answer := find_answer(answers, question)) and answer.value == "none"
         if not contradicted.get(question)
     ]
     if clauses:
