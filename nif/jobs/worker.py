@@ -103,7 +103,7 @@ class Worker:
             ),
             "run_imports": Job(2, lambda: run_due_imports(importing), is_long=True),
             "watch_signups": Job(30, self.watch_signups),
-            "advance_repermission": Job(5, lambda: self._repeat(advance_next_campaign)),
+            "advance_repermission": Job(5, self.advance_campaigns),
             "index_addresses": Job(
                 1 * MINUTES, lambda: index_new_addresses(transaction, now=utc_now())
             ),
@@ -141,6 +141,10 @@ class Worker:
         while is_more:
             with self.services.database.transaction() as session:
                 is_more = step(session, now=utc_now())
+
+    def advance_campaigns(self) -> None:
+        while advance_next_campaign(self.services.database.transaction, now=utc_now()):
+            pass
 
     def publish_due_stories(self) -> None:
         """Publish the scheduled stories that are due, each in its own transaction."""

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from nif.claims import WorkRow
+from nif.claims import WorkRow, lock_claimed_row
 from nif.database import Base, BigId, insert_if_new, partial_index
 from nif.editions.models import Edition
 from nif.errors import Conflict
@@ -274,32 +274,35 @@ def answer_links_of_send(
 
 
 def recount_campaign_answers(
-    session: Session, campaign: RepermissionCampaign, *, now: datetime
+    session: Session, claimed: RepermissionCampaign, *, now: datetime
 ) -> None:
     """Count again how many have answered, and how many unsubscribed themselves.
 
-    Due again later, after a large campaign less soon, as long as answers may come.
+    Due again later, after a large campaign less soon, as long as answers may come. The campaign is
+    locked only once they are counted, so that its batches go out meanwhile. Nothing is recorded
+    where the claim was lost.
     """
-    send = send_of_campaign(session, campaign)
+    send = send_of_campaign(session, claimed)
     by_state = (
         select(Subscription.state, func.count())
         .join(Delivery, Delivery.subscriber_id == Subscription.subscriber_id)
-        .where(Delivery.send_id == send.id, Subscription.list_id == campaign.list_id)
+        .where(Delivery.send_id == send.id, Subscription.list_id == claimed.list_id)
         .group_by(Subscription.state)
     )
     counts: dict[SubscriptionState, int] = dict(session.execute(by_state).all())
-    unsubscribed = counts.get(SubscriptionState.UNSUBSCRIBED, 0)
-    if campaign.kind is RepermissionKind.CONFIRM:
-        campaign.answered = counts.get(SubscriptionState.CONFIRMED, 0)
-        campaign.unsubscribed_themselves = unsubscribed
-    else:
+    answered = counts.get(SubscriptionState.CONFIRMED, 0)
+    if claimed.kind is RepermissionKind.STAY:
         stays = select(func.count(Consent.subscriber_id.distinct())).where(
             Consent.source == STAY_SOURCE,
-            Consent.list_id == campaign.list_id,
-            Consent.at >= campaign.created_at,
+            Consent.list_id == claimed.list_id,
+            Consent.at >= claimed.created_at,
         )
-        campaign.answered = session.scalar(stays) or 0
-        campaign.unsubscribed_themselves = max(0, unsubscribed - campaign.unsubscribed_by_policy)
+        answered = session.scalar(stays) or 0
+    campaign = lock_claimed_row(session, claimed)
+    if campaign is None:
+        return
+    unsubscribed = counts.get(SubscriptionState.UNSUBSCRIBED, 0) - campaign.unsubscribed_by_policy
+    campaign.answered, campaign.unsubscribed_themselves = answered, max(0, unsubscribed)
     next_at = now + RECOUNT_EVERY + timedelta(seconds=send.audience / 500)
     campaign.counted_at = now
     campaign.due_at = next_at if next_at < campaign.created_at + RECOUNT_FOR else None

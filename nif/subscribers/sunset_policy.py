@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from nif.claims import claim_next
-from nif.database import conflict_aware_insert, table_of
+from nif.claims import claim_next, lock_claimed_row
+from nif.database import Transaction, conflict_aware_insert, table_of
 from nif.editions.messages import freeze_repermission_edition, write_inactive_repermission_message
 from nif.errors import Conflict, Invalid
 from nif.mail.message import MailWriter
@@ -254,19 +254,24 @@ def start_unsubscribing_nonresponders(
     campaign.cursor = 0
 
 
-def advance_next_campaign(session: Session, *, now: datetime) -> bool:
+def advance_next_campaign(transaction: Transaction, *, now: datetime) -> bool:
     """Do the next step of a campaign that is due; False where none is.
 
     A step unsubscribes the non-responders among the next deliveries, or counts the answers again.
+    The claim is committed first: a campaign whose step fails holds up no other.
     """
-    campaign = claim_next(session, RepermissionCampaign, lease=RECOUNT_EVERY, now=now)
-    if campaign is None:
+    with transaction() as session:
+        claimed = claim_next(session, RepermissionCampaign, lease=RECOUNT_EVERY, now=now)
+    if claimed is None:
         return False
-    if campaign.state is RepermissionState.UNSUBSCRIBING:
-        _unsubscribe_next_nonresponders(session, campaign, now)
-        campaign.due_at = now
-    else:
-        recount_campaign_answers(session, campaign, now=now)
+    with transaction() as session:
+        if claimed.state is not RepermissionState.UNSUBSCRIBING:
+            recount_campaign_answers(session, claimed, now=now)
+            return True
+        campaign = lock_claimed_row(session, claimed)
+        if campaign is not None and campaign.state is RepermissionState.UNSUBSCRIBING:
+            _unsubscribe_next_nonresponders(session, campaign, now)
+            campaign.due_at = now
     return True
 
 

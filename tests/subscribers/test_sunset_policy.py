@@ -1,7 +1,7 @@
 """Inactive subscribers: who counts, who is mailed, and who is unsubscribed in the end."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ from nif.sends.certificates import certify_send
 from nif.sends.delivery import DeliveryContext, deliver_send
 from nif.sends.models import Attempt, ProviderEvent
 from nif.sends.repermission import (
+    RECOUNT_EVERY,
     RepermissionCampaign,
     RepermissionState,
     recount_campaign_answers,
@@ -149,10 +150,8 @@ def unsubscribe_all(services: Services, campaign: RepermissionCampaign, *, now: 
 
 def advance_campaigns(services: Services, now: datetime) -> None:
     """Do all that is due, as the worker does."""
-    is_more = True
-    while is_more:
-        with services.database.transaction() as session:
-            is_more = sunset_policy.advance_next_campaign(session, now=now)
+    while sunset_policy.advance_next_campaign(services.database.transaction, now=now):
+        pass
 
 
 def test_inactive_subscribers_are_long_confirmed_without_reader_activity(session: Session) -> None:
@@ -312,10 +311,11 @@ def test_unsubscribing_resumes_after_a_kill_and_spares_those_who_respond_meanwhi
     then = NOON + 20 * DAY
     with reload(services, campaign) as (session, found):
         sunset_policy.start_unsubscribing_nonresponders(session, found, expected=6, now=then)
-    with reload(services, campaign) as (session, found):
-        assert sunset_policy.advance_next_campaign(session, now=then)
-    with Session(services.database.engine) as killed:
-        assert sunset_policy.advance_next_campaign(killed, now=then)
+    transactions = iter([services.database.transaction, lambda: Session(services.database.engine)])
+    assert sunset_policy.advance_next_campaign(services.database.transaction, now=then)
+    # Its claim is committed, and its work is not.
+    assert sunset_policy.advance_next_campaign(lambda: next(transactions)(), now=then)
+    then += RECOUNT_EVERY
     with reload(services, campaign) as (session, found):
         assert list(states_by_name(session).values()) == ["unsubscribed"] * 2 + ["confirmed"] * 4
         with pytest.raises(Conflict, match="under way"):
@@ -332,6 +332,34 @@ def test_unsubscribing_resumes_after_a_kill_and_spares_those_who_respond_meanwhi
         assert (found.unsubscribed_by_policy, found.state) == (5, RepermissionState.DONE)
         daily = get_list(session, "daily")
         assert (daily.confirmed_count, daily.unsubscribed_count) == (1, 5)
+
+
+def test_a_campaign_whose_step_fails_holds_up_no_other(
+    services: Services, context: DeliveryContext, clock: Clock
+) -> None:
+    broken = start_campaign(services, "ann")
+    with services.database.transaction() as session:
+        weekly = a_list(session, "weekly")
+        add_confirmed(session, weekly, "bo")
+        sound = sunset_policy.start_repermission(
+            session, weekly, PLAN, services.mail_writer, TERMS, now=NOON
+        )
+
+    @contextmanager
+    def failing() -> Iterator[Session]:
+        raise ZeroDivisionError
+        yield
+
+    transactions = iter([services.database.transaction, failing])
+    with pytest.raises(ZeroDivisionError):
+        sunset_policy.advance_next_campaign(lambda: next(transactions)(), now=NOON)
+    advance_campaigns(services, NOON)
+
+    counted = {}
+    for campaign in (broken, sound):
+        with reload(services, campaign) as (_, found):
+            counted[campaign.id] = found.counted_at
+    assert counted == {broken.id: None, sound.id: NOON}
 
 
 def test_responding_while_being_unsubscribed_ends_confirmed(
@@ -351,11 +379,18 @@ def test_responding_while_being_unsubscribed_ends_confirmed(
             double_opt_in.keep_subscription(session, mine, REPERMISSION_LINK, now=then)
 
     with ThreadPoolExecutor(1) as pool:
-        with services.database.transaction() as session:
-            sunset_policy.advance_next_campaign(session, now=then)
-            # It waits for the locked row, and then finds itself unsubscribed.
-            answering = pool.submit(answer)
-        answering.result()
+
+        @contextmanager
+        def answered_before_the_commit() -> Iterator[Session]:
+            with services.database.transaction() as session:
+                yield session
+                # It waits for the locked row, and then finds itself unsubscribed.
+                answering.append(pool.submit(answer))
+
+        answering: list[Future[None]] = []
+        transactions = iter([services.database.transaction, answered_before_the_commit])
+        assert sunset_policy.advance_next_campaign(lambda: next(transactions)(), now=then)
+        answering[0].result()
 
     with services.database.transaction() as session:
         assert states_by_name(session) == {"ann": "confirmed"}
