@@ -17,14 +17,27 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, inspect, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import ColumnElement, Table, inspect, select, text
+from sqlalchemy.orm import Mapped, Session
+
+from nif.database import partial_index
+
+IS_DUE_EVER = text("due_at IS NOT NULL")
 
 
 class WorkRow:
-    """What a table has whose rows are claimed: inherit from this and from Base."""
+    """What a table has whose rows are claimed: inherit from this and from Base.
 
-    due_at: Mapped[datetime | None] = mapped_column(index=True)
+    The index has the order of `claim_rows`, and only the rows with work: most are finished.
+    """
+
+    due_at: Mapped[datetime | None]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        table: Table = cls.__table__  # type: ignore[attr-defined]
+        columns = (table.c.due_at, *table.primary_key)
+        partial_index(f"ix_{table.name}_due_at", *columns, where=IS_DUE_EVER)
 
 
 Row = TypeVar("Row", bound=WorkRow)

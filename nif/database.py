@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar, cast
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Column,
     DateTime,
     Dialect,
     Engine,
@@ -106,7 +107,9 @@ class Base(DeclarativeBase):
 Model = TypeVar("Model", bound=Base)
 
 
-def partial_index(name: str, *columns: str, where: TextClause, **options: Any) -> Index:
+def partial_index(
+    name: str, *columns: str | Column[Any], where: TextClause, **options: Any
+) -> Index:
     """An index of the rows that meet a condition. Queries contain its text literally."""
     return Index(name, *columns, sqlite_where=where, postgresql_where=where, **options)
 

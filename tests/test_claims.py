@@ -1,13 +1,15 @@
 """Claiming work rows, tried with queued mails; on PostgreSQL several workers claim at once."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, func, inspect, select, text, update
 from sqlalchemy.orm import Session
 
-from nif.claims import claim_next, claim_rows, lock_claimed_row, release_claim, renew_claim
+from nif.claims import WorkRow, claim_next, claim_rows, lock_claimed_row, release_claim, renew_claim
 from nif.database import Database
 from nif.mail.transactional import TransactionalEmail
 from tests.conftest import NOON
@@ -45,6 +47,46 @@ def test_rows_are_claimed_in_the_order_in_which_they_are_due(database: Database)
 
     assert order == ["3", "0", "4"]
     assert claim(database) is None
+
+
+@pytest.mark.parametrize("model", WorkRow.__subclasses__(), ids=lambda model: model.__tablename__)
+def test_a_claim_and_a_count_of_waiting_rows_read_an_index_and_sort_nothing(
+    database: Database, model: Any
+) -> None:
+    claiming: list[tuple[str, Any]] = []
+
+    def keep(_: object, __: object, statement: str, given: Any, *___: object) -> None:
+        if statement.startswith("SELECT"):
+            claiming.append((statement, given))
+
+    is_waiting = select(func.count()).select_from(model).where(model.due_at.is_not(None))
+    with database.transaction() as session:
+        event.listen(database.engine, "before_cursor_execute", keep)
+        claim_rows(session, model, lease=LEASE, now=NOON, most=5)
+        session.execute(is_waiting)
+        event.remove(database.engine, "before_cursor_execute", keep)
+        explain = "EXPLAIN QUERY PLAN"
+        if database.engine.dialect.name == "postgresql":
+            # PostgreSQL would read an empty table whole.
+            session.execute(text("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off"))
+            explain = "EXPLAIN"
+        plans = [
+            str(session.connection().exec_driver_sql(f"{explain} {statement}", given).all())
+            for statement, given in claiming
+        ]
+
+    assert len(plans) == 2
+    for plan in plans:
+        assert f"ix_{model.__tablename__}_due_at" in plan
+        assert not re.search("sort|b-tree", plan, re.IGNORECASE), plan
+
+
+def test_the_index_of_work_rows_holds_only_those_that_are_due(database: Database) -> None:
+    indexes = inspect(database.engine).get_indexes("transactional_email")
+    [index] = [one for one in indexes if one["name"] == "ix_transactional_email_due_at"]
+    where = index["dialect_options"][f"{database.engine.dialect.name}_where"]
+
+    assert str(where).strip("()") == "due_at IS NOT NULL"
 
 
 def test_many_rows_are_claimed_at_once_and_only_those_that_meet_the_conditions(

@@ -1,6 +1,7 @@
 import gzip
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import sqlalchemy as sa
 from alembic import command
 
 from nif import schema
+from nif.accounts.models import Account
 from nif.clock import utc_now
 from nif.database import Database
 from nif.imports.models import ImportRun
 from nif.ledger.verification import verify_ledger
+from nif.mail.addresses import parse_address
 from nif.mail.transactional import TransactionalEmail
 from nif.media.models import Picture
 from nif.sends.periodic_tasks import PeriodicTask
@@ -104,6 +107,64 @@ def test_work_that_an_old_worker_was_doing_is_due_at_once(
         for model in (ImportRun, Picture, TransactionalEmail, RepermissionCampaign, PeriodicTask):
             assert session.scalars(sa.select(model).where(model.due_at <= utc_now())).all(), model
         assert session.scalar(sa.select(sa.func.max(Picture.attempts))) is not None
+
+
+def test_campaigns_whose_figures_are_final_are_not_counted_again(
+    new_database: Callable[[str], Database],
+) -> None:
+    database, now = new_database("campaigns"), utc_now()
+    command.upgrade(schema.alembic_config(database), "v0001")
+    recorded = rows_of(FOLDER / "v0001.json.gz")
+    [campaign] = recorded["repermission_campaign"]
+    [edition] = [one for one in recorded["edition"] if one["id"] == campaign["edition_id"]]
+    ages_and_states = ((181, "done"), (179, "done"), (400, "unsubscribing"), (400, "open"))
+    recorded["repermission_campaign"] = []
+    for number, (days, state) in enumerate(ages_and_states, start=1):
+        its_edition = {"id": 9000 + number, "slot": f"2020-01-0{number}", "note_id": None}
+        recorded["edition"].append(edition | its_edition)
+        given = {"id": number, "edition_id": 9000 + number, "import_run_id": None, "state": state}
+        at = (now - timedelta(days=days)).isoformat()
+        recorded["repermission_campaign"].append(
+            campaign | given | {"kind": "confirm", "created_at": at}
+        )
+    fill(database, recorded)
+
+    schema.upgrade_schema(database)
+
+    with database.reading() as session:
+        is_due = RepermissionCampaign.due_at <= now
+        due = session.scalars(
+            sa.select(RepermissionCampaign.id).where(is_due).order_by(RepermissionCampaign.id)
+        ).all()
+        assert due == [2, 3]
+
+
+def test_accounts_of_internationalised_domains_are_stored_as_the_rule_for_addresses_says(
+    new_database: Callable[[str], Database],
+) -> None:
+    database = new_database("accounts")
+    command.upgrade(schema.alembic_config(database), "v0001")
+    recorded = rows_of(FOLDER / "v0001.json.gz")
+    first = recorded["account"][0]
+    written = (
+        *("ann@b\u00fccher.com", "bo@xn--bcher-kva.com", "bo@b\u00fccher.com"),
+        *("cy@stra\u00dfe.de", "d\u00e9@b\u00fccher.com", "eve@\u2603\u200d.com"),
+    )
+    for number, email in enumerate(written, start=9001):
+        unique = {"fs_uniquifier": f"{number}", "fs_webauthn_user_handle": f"{number}"}
+        recorded["account"].append(first | unique | {"id": number, "email": email})
+    fill(database, recorded)
+
+    schema.upgrade_schema(database)
+
+    with database.reading() as session:
+        query = sa.select(Account.email).where(Account.id > 9000).order_by(Account.id)
+        stored = session.scalars(query).all()
+    assert stored == [
+        *(parse_address("ann@b\u00fccher.com").canonical, "bo@xn--bcher-kva.com", written[2]),
+        *(parse_address("cy@stra\u00dfe.de").canonical, written[4], written[5]),
+    ]
+    assert stored[0] == "ann@xn--bcher-kva.com"
 
 
 def test_a_revision_that_was_changed_after_its_upgrade_is_found(
