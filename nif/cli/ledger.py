@@ -8,7 +8,6 @@ import click
 from nif.cli.common import json_option, load_services, pick, print_result, prints_json
 from nif.clock import utc_now
 from nif.ledger import checkpoints, policies, verification
-from nif.ledger.chain import LedgerVerdict
 from nif.ledger.signatures import parse_jwks
 from nif.services import Services
 from nif.stories.publishing import list_live_revisions
@@ -32,7 +31,12 @@ def verify(export: Path | None, key: Path | None) -> None:
     """Verify the whole ledger. Status 1 where it is broken, naming the first broken entry."""
     if (export is None) != (key is None):
         raise click.UsageError("--export and --key belong together.")
-    found = _verify_own_ledger() if export is None or key is None else _verify_export(export, key)
+    if export and key:
+        with export.open("rb") as lines:
+            found = verification.verify_export(lines, parse_jwks(key.read_bytes()))
+    else:
+        with load_services().database.snapshot() as session:
+            found = verification.verify_ledger(session, partial(list_live_revisions, session))
     facts = found.as_dict().items()
     print_result({name: value for name, value in facts if prints_json() or value is not None})
     if not found.is_whole:
@@ -79,13 +83,3 @@ def record_policies(services: Services) -> int:
     """Record policies that are new; returns how many there were."""
     with services.database.transaction() as session:
         return policies.record_policies(session, ledger_policies(POLICIES), now=utc_now())
-
-
-def _verify_own_ledger() -> LedgerVerdict:
-    with load_services().database.snapshot() as session:
-        return verification.verify_ledger(session, partial(list_live_revisions, session))
-
-
-def _verify_export(export: Path, key: Path) -> LedgerVerdict:
-    with export.open("rb") as lines:
-        return verification.verify_export(lines, parse_jwks(key.read_bytes()))

@@ -14,15 +14,7 @@ from nif.editions.schedule import parse_schedule
 from nif.errors import Invalid
 from nif.stories.publishing import invalidate_pages
 from nif.stories.queries import parse_tags
-from nif.subscriptions.lists import (
-    ListSettings,
-    archive_list,
-    create_list,
-    get_list,
-    settings_of_list,
-    unarchive_list,
-    update_list,
-)
+from nif.subscriptions import lists
 from nif.subscriptions.models import MailingList
 
 
@@ -58,9 +50,10 @@ def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def create(slug: str, title: str, schedule: str, zone: str, **given: Any) -> None:
     """Create a mailing list."""
     services, now = load_services(), utc_now()
-    defaults = ListSettings(slug, title, str(parse_schedule(schedule)), zone)
+    defaults = lists.ListSettings(slug, title, str(parse_schedule(schedule)), zone)
     with services.database.transaction() as session:
-        created = create_list(session, replace(defaults, **_read_options(session, given)), now=now)
+        settings = replace(defaults, **_read_options(session, given))
+        created = lists.create_list(session, settings, now=now)
         record_audit_entry(session, OPERATOR, "list_created", "list", slug, now=now)
         invalidate_pages(session)
     print_result(_list_as_data(created))
@@ -77,10 +70,11 @@ def edit(slug: str, **given: Any) -> None:
     """Change a list's settings that are given as options, and leave the others as they are."""
     services, now = load_services(), utc_now()
     with services.database.transaction() as session:
-        mailing_list = get_list(session, slug)
-        new_settings = replace(settings_of_list(mailing_list), **_read_options(session, given))
+        mailing_list = lists.get_list(session, slug)
+        settings = lists.settings_of_list(mailing_list)
+        settings = replace(settings, **_read_options(session, given))
         version = mailing_list.version
-        changes = update_list(session, mailing_list, new_settings, version=version, now=now)
+        changes = lists.update_list(session, mailing_list, settings, version=version, now=now)
         if changes:
             detail = {name: describe_change(*map(_joined, pair)) for name, pair in changes.items()}
             record_audit_entry(
@@ -98,8 +92,8 @@ def archive(slug: str, undo: bool) -> None:
     """Archive a list: no digests, no new subscribers; subscriptions stay as they are."""
     services, now = load_services(), utc_now()
     with services.database.transaction() as session:
-        mailing_list = get_list(session, slug)
-        (unarchive_list if undo else archive_list)(session, mailing_list, now=now)
+        mailing_list = lists.get_list(session, slug)
+        (lists.unarchive_list if undo else lists.archive_list)(session, mailing_list, now=now)
         action = "list_unarchived" if undo else "list_archived"
         record_audit_entry(session, OPERATOR, action, "list", slug, now=now)
         invalidate_pages(session)
@@ -121,7 +115,7 @@ def _read_options(session: Any, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _list_as_data(mailing_list: MailingList) -> dict[str, Any]:
-    settings = dict(vars(settings_of_list(mailing_list)))
+    settings = dict(vars(lists.settings_of_list(mailing_list)))
     archived_at = mailing_list.archived_at
     due_at = None if archived_at else next_slot_of_list(mailing_list, now=utc_now()).due_at
     return {

@@ -16,7 +16,6 @@ from nif.sends import certificates, circuit_breaker, control, provider_events, r
 from nif.sends.certificates import certificate_as_json, delivery_statuses_as_csv
 from nif.sends.models import ProviderEventPost, Send
 
-SendAction = Callable[[Session, Send, datetime], None]
 send_argument = click.argument("send_id", type=int, metavar="ID")
 
 
@@ -40,7 +39,7 @@ def show(send_id: int) -> None:
 @json_option
 def pause(send_id: int) -> None:
     """Pause a send: no more batches are posted, and those in flight settle."""
-    _control_send(send_id, lambda session, send, now: control.pause_send(session, send))
+    _control_send(send_id, control.pause_send)
 
 
 @send.command()
@@ -48,7 +47,7 @@ def pause(send_id: int) -> None:
 @json_option
 def resume(send_id: int) -> None:
     """Resume a paused send where it stopped."""
-    _control_send(send_id, lambda session, send, now: control.resume_send(session, send, now=now))
+    _control_send(send_id, control.resume_send, now=utc_now())
 
 
 @send.command()
@@ -57,7 +56,7 @@ def resume(send_id: int) -> None:
 @json_option
 def cancel(send_id: int) -> None:
     """Cancel a send for good. Mail that was posted already cannot be recalled."""
-    _control_send(send_id, lambda session, send, now: control.cancel_send(session, send, now=now))
+    _control_send(send_id, control.cancel_send, now=utc_now())
 
 
 @send.command()
@@ -78,14 +77,11 @@ def undo(send_id: int) -> None:
 def resolve(send_id: int, batch_id: int, resolution: str) -> None:
     """Decide whether an undecided batch was accepted by the provider or not sent."""
 
-    def decide(session: Session, send: Send, now: datetime) -> None:
+    def decide(session: Session, send: Send, **decision: Any) -> None:
         attempt_id = reports.undecided_attempt_of(session, send, batch_id)
-        accepted = resolution == "accepted"
-        control.resolve_undecided_batch(
-            session, send, batch_id, attempt_id, accepted=accepted, now=now
-        )
+        control.resolve_undecided_batch(session, send, batch_id, attempt_id, **decision)
 
-    _control_send(send_id, decide)
+    _control_send(send_id, decide, accepted=resolution == "accepted", now=utc_now())
 
 
 @send.command()
@@ -152,12 +148,12 @@ def _send_as_data(session: Session, found: Send, now: datetime) -> dict[str, Any
     }
 
 
-def _control_send(send_id: int, action: SendAction) -> None:
+def _control_send(send_id: int, action: Callable[..., None], **values: Any) -> None:
     """Apply `action` to a send, wake the workers, and report how many copies were posted."""
     services = load_services()
     with services.database.transaction() as session:
         found = control.get_send(session, send_id)
-        action(session, found, utc_now())
+        action(session, found, **values)
         session.flush()
         counts = certificates.count_deliveries(session, found)
     services.queue.wake("start_deliveries")

@@ -231,9 +231,7 @@ class _ProgressBar:
 def _profile_as_data(known: SubscriberProfile) -> dict[str, Any]:
     suppression = known.suppression
     return {
-        "id": known.subscriber.id,
-        "address": known.subscriber.address,
-        "created_at": known.subscriber.created_at,
+        **pick(known.subscriber, "id", "address", "created_at"),
         "last_activity": known.last_activity,
         "suppressed": suppression
         and {"reason": suppression.reason.value, **pick(suppression, "source", "at")},

@@ -4,7 +4,7 @@ from typing import IO, Any
 
 import click
 
-from nif.cli.common import OPERATOR, json_option, load_services, print_result, prints_json
+from nif.cli.common import OPERATOR, json_option, load_services, pick, print_result, prints_json
 from nif.clock import utc_now
 from nif.errors import Invalid
 from nif.sends import suppression_sync
@@ -101,8 +101,7 @@ def _suppression_as_data(row: ListedSuppression) -> dict[str, Any]:
     return {
         "address": suppression.canonical,
         "reason": suppression.reason.value,
-        "source": suppression.source,
-        "at": suppression.at,
+        **pick(suppression, "source", "at"),
         "provider": row.provider_sync.value,
         "subscriber": row.subscriber_id,
     }

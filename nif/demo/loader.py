@@ -73,7 +73,10 @@ def load_demo_newsroom(
     loading, the real one newest. The first daily digest is due a few minutes later, so that
     somebody who tries the demo sees it arrive.
     """
-    if _has_content(session):
+    if any(
+        session.scalar(select(model.id).limit(1)) is not None
+        for model in (Account, Story, MailingList, Party)
+    ):
         return False
     people = {}
     for email, name, role in DEMO_ACCOUNTS:
@@ -134,13 +137,6 @@ def _relationship_input(
         account_id=people.get(given.get("person", "")),
         amount_band=AmountBand(given.get("amount_band", AmountBand.NONE)),
         **{**{name: given[name] for name in names if name in given}, **days},
-    )
-
-
-def _has_content(session: Session) -> bool:
-    return any(
-        session.scalar(select(model.id).limit(1)) is not None
-        for model in (Account, Story, MailingList, Party)
     )
 
 

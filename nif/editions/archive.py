@@ -6,7 +6,6 @@ from datetime import date
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from nif.editions.correction_editions import load_note_in_context
 from nif.editions.models import (
     DIGEST_OCCASION,
     REPERMISSION_OCCASION_PREFIX,
@@ -18,7 +17,6 @@ from nif.editions.models import (
 from nif.errors import NotFound
 from nif.stories.corrections import StoryNote
 from nif.stories.models import CORRECTIVE_KINDS, Revision, Story, StoryStanding
-from nif.stories.queries import NoteInContext
 from nif.subscriptions.models import MailingList
 
 
@@ -41,19 +39,23 @@ def list_recent_editions(
     return session.scalars(newest.limit(most)).all()
 
 
-def get_sent_digest(session: Session, mailing_list: MailingList, day: date) -> Edition:
-    """The digest of a day. Raises NotFound."""
-    missing = "There is no edition of that day."
-    return _get_edition(session, mailing_list, day, DIGEST_OCCASION, missing)
-
-
-def get_sent_correction(
-    session: Session, mailing_list: MailingList, day: date, note_id: int
-) -> tuple[Edition, NoteInContext]:
-    """The edition of a day that mailed one correction, and its note. Raises NotFound."""
-    missing = "There is no such correction."
-    edition = _get_edition(session, mailing_list, day, correction_occasion_of(note_id), missing)
-    return edition, load_note_in_context(session, session.get_one(StoryNote, note_id))
+def get_sent_edition(
+    session: Session, mailing_list: MailingList, day: date, note_id: int | None = None
+) -> Edition:
+    """The digest of a day, or the edition that mailed one correction then. Raises NotFound."""
+    occasion = DIGEST_OCCASION if note_id is None else correction_occasion_of(note_id)
+    edition = session.scalar(
+        select(Edition).where(
+            Edition.list_id == mailing_list.id,
+            Edition.slot == day,
+            Edition.occasion == occasion,
+            Edition.state == EditionState.FROZEN,
+        )
+    )
+    if edition is None:
+        missing = "edition of that day" if note_id is None else "such correction"
+        raise NotFound(f"There is no {missing}.")
+    return edition
 
 
 def find_corrected_digest(session: Session, edition: Edition, note: StoryNote) -> Edition | None:
@@ -97,19 +99,3 @@ def find_removed_story_ids(session: Session, edition: Edition) -> set[int]:
         .where(EditionItem.edition_id == edition.id, Revision.standing == StoryStanding.REMOVED)
     )
     return set(session.scalars(query))
-
-
-def _get_edition(
-    session: Session, mailing_list: MailingList, day: date, occasion: str, missing: str
-) -> Edition:
-    edition = session.scalar(
-        select(Edition).where(
-            Edition.list_id == mailing_list.id,
-            Edition.slot == day,
-            Edition.occasion == occasion,
-            Edition.state == EditionState.FROZEN,
-        )
-    )
-    if edition is None:
-        raise NotFound(missing)
-    return edition

@@ -130,8 +130,7 @@ def load_note_in_context(session: Session, note: StoryNote) -> NoteInContext:
         .join(Revision, Revision.id == Story.current_id)
         .where(Story.id == note.story_id)
     )
-    slug, headline, standing = session.execute(query).one()
-    return NoteInContext(note, slug, headline, standing)
+    return NoteInContext(note, *session.execute(query).one())
 
 
 def freeze_correction_edition(

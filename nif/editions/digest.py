@@ -60,15 +60,12 @@ def list_due_slots(session: Session, mailing_list: MailingList, *, now: datetime
     # Slots from before the schedule was set do not count.
     since = max(mailing_list.scheduled_at, now - SLOT_LOOK_BACK)
     passed = list(iterate_slots(schedule, zone, after=since, until=now))
-    filled_days = set(
-        session.scalars(
-            select(Edition.slot).where(
-                Edition.list_id == mailing_list.id,
-                Edition.occasion == DIGEST_OCCASION,
-                Edition.slot.in_([slot.day for slot in passed]),
-            )
-        )
+    filled = select(Edition.slot).where(
+        Edition.list_id == mailing_list.id,
+        Edition.occasion == DIGEST_OCCASION,
+        Edition.slot.in_([slot.day for slot in passed]),
     )
+    filled_days = set(session.scalars(filled))
     return [slot for slot in passed if slot.day not in filled_days]
 
 
@@ -87,7 +84,7 @@ def make_digest_of_slot(
     """
     edition = make_edition(session, mailing_list, slot, now=now)
     if edition is not None and now - slot.due_at <= CATCH_UP_TIME:
-        _fill_edition(session, edition, mailing_list, mail_writer, now)
+        _fill_edition(session, edition, mail_writer, now)
     return edition
 
 
@@ -119,7 +116,7 @@ def make_digest_now(
     if edition is None:
         raise Conflict(HAS_EDITION_TODAY)
     edition.due_at = edition.made_at = now
-    _fill_edition(session, edition, mailing_list, mail_writer, now)
+    _fill_edition(session, edition, mail_writer, now)
     return edition
 
 
@@ -186,22 +183,15 @@ def _can_be_rendered(
 
 
 def next_slot_of_list(mailing_list: MailingList, *, now: datetime) -> Slot:
-    """The next slot of a list."""
-    return compute_next_slot(
-        parse_schedule(mailing_list.schedule), ZoneInfo(mailing_list.zone), after=now
-    )
+    schedule, zone = parse_schedule(mailing_list.schedule), ZoneInfo(mailing_list.zone)
+    return compute_next_slot(schedule, zone, after=now)
 
 
 def _fill_edition(
-    session: Session,
-    edition: Edition,
-    mailing_list: MailingList,
-    mail_writer: MailWriter,
-    now: datetime,
+    session: Session, edition: Edition, mail_writer: MailWriter, now: datetime
 ) -> None:
-    digest = compose_digest(
-        session, mailing_list, Slot(edition.slot, edition.due_at), mail_writer, now=now
-    )
+    slot = Slot(edition.slot, edition.due_at)
+    digest = compose_digest(session, edition.mailing_list, slot, mail_writer, now=now)
     if digest.message is None:
         edition.state = EditionState.EMPTY
         return
@@ -210,7 +200,7 @@ def _fill_edition(
         EditionItem(
             edition_id=edition.id,
             position=position,
-            list_id=mailing_list.id,
+            list_id=edition.list_id,
             story_id=revision.story_id,
             revision_id=revision.id,
         )

@@ -91,7 +91,8 @@ def claim_batch(
     Subscribers who unsubscribed, paused or were suppressed are skipped in the transaction that
     records the attempt. None where there is no batch to claim, or the send may not go on now.
     """
-    while (batch := _next_batch(session, send_id, now)) is not None:
+    of_send = {"send_id": send_id, "now": now}
+    while (batch := session.execute(_NEXT_BATCH, of_send).first()) is not None:
         if batch.not_after is not None and batch.not_after < now:
             # Old news is not mailed without a person's decision.
             detail = "The time after which it may not be sent has passed."
@@ -148,7 +149,7 @@ def _take_allowance(
     return allowance.copies
 
 
-_NEXT_BATCH = (
+_NEXT_BATCH: Any = (
     select(
         Batch.id,
         Batch.send_id,
@@ -175,11 +176,7 @@ _NEXT_BATCH = (
     .limit(1)
     .with_for_update(of=Batch, skip_locked=True)
 )
-
-
-def _next_batch(session: Session, send_id: int, now: datetime) -> Any:
-    """The row of the next planned batch, locked; None where there is none."""
-    return session.execute(_NEXT_BATCH, {"send_id": send_id, "now": now}).first()
+"""The next planned batch, locked."""
 
 
 def _was_accepted_after_all(session: Session, batch: Row[Any]) -> bool:
@@ -385,14 +382,6 @@ def _skip_outcome(
     return (DeliveryOutcome.ALREADY_ACTIVE if is_active else DeliveryOutcome.UNSUBSCRIBED), None
 
 
-SKIPPED_OUTCOMES = (
-    DeliveryOutcome.UNSUBSCRIBED,
-    DeliveryOutcome.PAUSED,
-    DeliveryOutcome.SUPPRESSED,
-    DeliveryOutcome.ALREADY_ACTIVE,
-)
-
-
 def split_batch(session: Session, batch_id: int, middle: int) -> None:
     """Move the deliveries from subscriber id `middle` on to a new batch, which is planned."""
     batch = session.get_one(Batch, batch_id, populate_existing=True)
@@ -421,4 +410,5 @@ def recount_batch(session: Session, batch: Batch) -> None:
     batch.size = sum(counts.values())
     batch.refused = counts.get(DeliveryOutcome.REFUSED, 0)
     batch.render_failed = counts.get(DeliveryOutcome.RENDER_FAILED, 0)
-    batch.skipped = sum(counts.get(outcome, 0) for outcome in SKIPPED_OUTCOMES)
+    not_skipped = counts.get(None, 0) + batch.refused + batch.render_failed
+    batch.skipped = batch.size - not_skipped

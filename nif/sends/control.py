@@ -20,11 +20,8 @@ def get_send(session: Session, send_id: int) -> Send:
 def pause_send(session: Session, send: Send) -> None:
     """Claim no more batches; requests in flight settle. Raises Conflict where it is not sending."""
     _require_send_state(session, send, SendState.SENDING)
-    send.state, send.stop_cause, send.stop_detail = (
-        SendState.PAUSED,
-        SendStopCause.MANUAL,
-        "Paused by a person.",
-    )
+    send.state = SendState.PAUSED
+    send.stop_cause, send.stop_detail = SendStopCause.MANUAL, "Paused by a person."
 
 
 def resume_send(session: Session, send: Send, *, now: datetime) -> None:

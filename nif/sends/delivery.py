@@ -16,13 +16,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from nif.database import Transaction
-from nif.editions.messages import (
-    ANSWER_PLACEHOLDER,
-    PREFERENCES_PLACEHOLDER,
-    READER_HTML_PLACEHOLDER,
-    READER_PLACEHOLDER,
-    UNSUBSCRIBE_PLACEHOLDER,
-)
+from nif.editions import messages
 from nif.editions.models import Edition
 from nif.links import Links
 from nif.mail.message import Message, MessageCopy
@@ -148,10 +142,10 @@ def make_personalizer(
             {"nif_d": delivery_prefix + str(subscriber_id)},
             list_unsubscribe_headers(unsubscribe_link),
             {
-                UNSUBSCRIBE_PLACEHOLDER: unsubscribe_link,
-                PREFERENCES_PLACEHOLDER: preferences_at + preferences(subscriber_id),
-                READER_PLACEHOLDER: address,
-                READER_HTML_PLACEHOLDER: html.escape(address),
+                messages.UNSUBSCRIBE_PLACEHOLDER: unsubscribe_link,
+                messages.PREFERENCES_PLACEHOLDER: preferences_at + preferences(subscriber_id),
+                messages.READER_PLACEHOLDER: address,
+                messages.READER_HTML_PLACEHOLDER: html.escape(address),
             },
         )
 
@@ -161,7 +155,7 @@ def make_personalizer(
             # The link to answer a re-permission mail contains the time of the attempt.
             answer_link = answer_links(at)
             for (subscriber_id, _), personal in zip(subscribers, copies, strict=True):
-                personal.substitutions[ANSWER_PLACEHOLDER] = answer_link(subscriber_id)
+                personal.substitutions[messages.ANSWER_PLACEHOLDER] = answer_link(subscriber_id)
         return copies
 
     return personalize

@@ -8,7 +8,6 @@ batch splits its range.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.ext.hybrid import hybrid_property
@@ -210,9 +209,7 @@ class Attempt(Base):
     event_seen_at: Mapped[datetime | None]
 
 
-_CLICKS_ONLY: dict[str, Any] = dict.fromkeys(
-    ("sqlite_where", "postgresql_where"), text("kind = 'click'")
-)
+_CLICKS = text("kind = 'click'")
 """Clicks show that a person is active. There are none where tracking is off, the default."""
 
 
@@ -241,8 +238,8 @@ class ProviderEvent(Base):
     __tablename__ = "provider_event"
     __table_args__ = (
         Index("ix_provider_event_attempt_id_subscriber_id", "attempt_id", "subscriber_id"),
-        Index("ix_provider_event_clicks", "happened_at", "subscriber_id", **_CLICKS_ONLY),
-        Index("ix_provider_event_clicks_of", "subscriber_id", "happened_at", **_CLICKS_ONLY),
+        partial_index("ix_provider_event_clicks", "happened_at", "subscriber_id", where=_CLICKS),
+        partial_index("ix_provider_event_clicks_of", "subscriber_id", "happened_at", where=_CLICKS),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

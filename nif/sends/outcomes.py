@@ -75,33 +75,40 @@ def release_batch(
     *,
     result: AttemptResult = AttemptResult.NOT_ACCEPTED,
     now: datetime,
-) -> bool:
-    """The batch was certainly not mailed: another attempt may post it."""
+) -> Batch | None:
+    """The batch was certainly not mailed: plan it again, and return its part of the send quota.
+
+    None where it is no longer this attempt's.
+    """
     batch = _end_attempt(session, attempt_id, result, reason, now)
-    if batch is None:
-        return False
-    _replan_batch(session, batch, now)
-    return True
+    if batch is not None:
+        attempt = session.get_one(Attempt, attempt_id)
+        send_quota.return_send_quota(session, attempt.copies, attempt.started_at, now=now)
+        batch.state, batch.attempt_id = BatchState.PLANNED, None
+    return batch
 
 
 def record_uncertain(session: Session, attempt_id: str, reason: str, *, now: datetime) -> None:
     """Nobody can know whether the batch was accepted: it awaits proof and is not posted again."""
-    _mark_undecided(_end_attempt(session, attempt_id, AttemptResult.UNCERTAIN, reason, now))
+    batch = _end_attempt(session, attempt_id, AttemptResult.UNCERTAIN, reason, now)
+    if batch is not None and batch.state is BatchState.IN_FLIGHT:
+        batch.state = BatchState.AWAITING_PROOF
 
 
 def record_failed(
     session: Session, claimed: ClaimedBatch, error: NotAccepted | Uncertain, *, now: datetime
 ) -> None:
     """Record a failed attempt, and what it means for batch, send and circuit breaker."""
-    refused = AttemptResult.REFUSED if isinstance(error, Refused) else AttemptResult.NOT_ACCEPTED
-    result = AttemptResult.UNCERTAIN if isinstance(error, Uncertain) else refused
-    batch = _end_attempt(session, claimed.attempt_id, result, str(error), now)
+    attempt_id, reason = claimed.attempt_id, str(error)
     if isinstance(error, Uncertain):
-        _mark_undecided(batch)
-    elif batch is not None:
-        _replan_batch(session, batch, now)
-        if isinstance(error, Refused):
-            handle_refusal(session, claimed, batch, error)
+        record_uncertain(session, attempt_id, reason, now=now)
+    elif isinstance(error, Refused):
+        refused = AttemptResult.REFUSED
+        batch = release_batch(session, attempt_id, reason, result=refused, now=now)
+        if batch is not None:
+            _handle_refusal(session, claimed, batch, error)
+    else:
+        release_batch(session, attempt_id, reason, now=now)
     if isinstance(error, Refused):
         # A provider that checks the mail is reachable, and accepts the API key.
         circuit_breaker.record_provider_success(session, claimed.started_at)
@@ -117,21 +124,28 @@ def record_fault(
     """NIF itself failed, perhaps after the request was posted: stop this send, and no other."""
     detail = f"{type(fault).__name__}: {fault}"
     circuit_breaker.return_breaker_probe(session)
-    _mark_undecided(_end_attempt(session, claimed.attempt_id, AttemptResult.UNCERTAIN, detail, now))
+    record_uncertain(session, claimed.attempt_id, detail, now=now)
     stop_send(session, claimed.send_id, SendStopCause.FAULT, f"A fault in NIF itself. {detail}")
 
 
 def record_render_failures(
     session: Session, claimed: ClaimedBatch, failures: Sequence[tuple[int, str]], *, now: datetime
 ) -> None:
-    """Some copies could not be rendered, so nothing was posted: plan the batch without them."""
+    """Some copies could not be rendered, so nothing was posted: plan the batch without them.
+
+    Too many of them stop the send.
+    """
     circuit_breaker.return_breaker_probe(session)
-    batch = _end_attempt(
-        session, claimed.attempt_id, AttemptResult.NOT_ACCEPTED, "not rendered", now
-    )
-    if batch is not None:
-        _replan_batch(session, batch, now)
-        set_aside_render_failures(session, claimed, batch, failures)
+    batch = release_batch(session, claimed.attempt_id, "not rendered", now=now)
+    if batch is None:
+        return
+    total = len(claimed.subscribers)
+    if len(failures) > MAX_RENDER_FAILURES or len(failures) == total > 1:
+        detail = f"{len(failures)} of {total} copies could not be rendered: {failures[0][1]}"
+        stop_send(session, claimed.send_id, SendStopCause.FAULT, detail)
+        return
+    for subscriber_id, error in failures:
+        _exclude(session, batch, subscriber_id, DeliveryOutcome.RENDER_FAILED, error)
 
 
 def finish_send_if_done(session: Session, send_id: int, *, now: datetime) -> bool:
@@ -233,19 +247,7 @@ def _record_attempt_result(
     session.execute(_UPDATE_ATTEMPT_ENDED, values)
 
 
-def _mark_undecided(batch: Batch | None) -> None:
-    if batch is not None and batch.state is BatchState.IN_FLIGHT:
-        batch.state = BatchState.AWAITING_PROOF
-
-
-def _replan_batch(session: Session, batch: Batch, now: datetime) -> None:
-    """Plan a batch again of which nobody was mailed, and return its part of the send quota."""
-    attempt = session.get_one(Attempt, batch.attempt_id)
-    send_quota.return_send_quota(session, attempt.copies, attempt.started_at, now=now)
-    batch.state, batch.attempt_id = BatchState.PLANNED, None
-
-
-def handle_refusal(session: Session, claimed: ClaimedBatch, batch: Batch, error: Refused) -> None:
+def _handle_refusal(session: Session, claimed: ClaimedBatch, batch: Batch, error: Refused) -> None:
     """Decide what a refusal means for a batch that was planned again.
 
     Subscribers named in the refusal are marked as refused. Where it names none, the batch is
@@ -271,19 +273,6 @@ def handle_refusal(session: Session, claimed: ClaimedBatch, batch: Batch, error:
         stop_send(session, claimed.send_id, SendStopCause.TOO_LARGE, detail)
     else:
         _bisect_batch(session, claimed, batch, error)
-
-
-def set_aside_render_failures(
-    session: Session, claimed: ClaimedBatch, batch: Batch, failures: Sequence[tuple[int, str]]
-) -> None:
-    """Mark the subscribers whose copy could not be rendered; too many of them stop the send."""
-    total = len(claimed.subscribers)
-    if len(failures) > MAX_RENDER_FAILURES or len(failures) == total > 1:
-        detail = f"{len(failures)} of {total} copies could not be rendered: {failures[0][1]}"
-        stop_send(session, claimed.send_id, SendStopCause.FAULT, detail)
-        return
-    for subscriber_id, error in failures:
-        _exclude(session, batch, subscriber_id, DeliveryOutcome.RENDER_FAILED, error)
 
 
 def _bisect_batch(session: Session, claimed: ClaimedBatch, batch: Batch, error: Refused) -> None:

@@ -154,7 +154,7 @@ def retry_failed_event_posts(session: Session) -> None:
 def _process_events(
     session: Session, events: list[ParsedEvent], received_at: datetime, now: datetime
 ) -> None:
-    events = match_unmarked_events(session, events, now=now)
+    events = [_match_event(session, event, now) for event in events]
     new = _insert_new_events(session, events, received_at)
     if not new:
         return
@@ -167,7 +167,11 @@ def _process_events(
     ours = [event for event in new if event.attempt_id in sends]
     _mark_attempts_reported(session, ours, received_at)
     counts = Counter((sends[event.attempt_id], event.kind) for event in ours)
-    _count_by_send(session, counts)
+    by_kind = [
+        {"send_id": send_id, "kind": kind, "count": count}
+        for (send_id, kind), count in sorted(counts.items())
+    ]
+    add_counts(session, SendEventCount, by_kind)
     _count_by_day(session, lists, ours, received_at)
     suppress_from_events(session, ours, now=now)
     reputation.pause_sends_at_limits(session, {send_id for send_id, _ in counts})
@@ -263,23 +267,6 @@ def _parse_int(digits: str) -> int | float:
     return int(digits) if len(digits) < 20 else float(digits)
 
 
-def match_unmarked_events(
-    session: Session, events: list[ParsedEvent], *, now: datetime
-) -> list[ParsedEvent]:
-    """Attribute events without our custom arguments to the last mail that their address got.
-
-    An asynchronous bounce, which comes back by mail, does not say which mail it is about.
-    """
-    return [
-        _match_event(session, event, event.suppression_reason, event.address.lower(), now)
-        if event.suppression_reason
-        and event.address
-        and (event.is_transactional or not event.attempt_id)
-        else event
-        for event in events
-    ]
-
-
 def suppress_from_events(session: Session, events: Iterable[ParsedEvent], *, now: datetime) -> None:
     """Suppress the addresses that these events are about."""
     moments: dict[tuple[SuppressionReason, str], dict[int, datetime]] = defaultdict(dict)
@@ -331,9 +318,15 @@ def apply_provider_unsubscribes(
             unsubscribe_from_list(session, subscription, ConsentContext(source), now=now)
 
 
-def _match_event(
-    session: Session, event: ParsedEvent, reason: SuppressionReason, canonical: str, now: datetime
-) -> ParsedEvent:
+def _match_event(session: Session, event: ParsedEvent, now: datetime) -> ParsedEvent:
+    """Attribute an event without our custom arguments to the last mail that its address got.
+
+    An asynchronous bounce, which comes back by mail, does not say which mail it is about.
+    """
+    reason, canonical = event.suppression_reason, (event.address or "").lower()
+    is_marked = event.attempt_id and not event.is_transactional
+    if reason is None or not canonical or is_marked:
+        return event
     subscriber_id = session.scalar(select(Subscriber.id).where(Subscriber.canonical == canonical))
     if subscriber_id is None:
         return event
@@ -475,11 +468,3 @@ def _mark_attempts_reported(
         .where(proven, Attempt.event_seen_at.is_(None))
         .values(event_seen_at=seen_at)
     )
-
-
-def _count_by_send(session: Session, counts: Counter[tuple[int, str]]) -> None:
-    rows = [
-        {"send_id": send_id, "kind": kind, "count": count}
-        for (send_id, kind), count in sorted(counts.items())
-    ]
-    add_counts(session, SendEventCount, rows)

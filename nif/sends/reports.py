@@ -19,12 +19,11 @@ from nif.sends.models import (
     ProviderEvent,
     ProviderEventPost,
     Send,
-    SendEventCount,
     SendState,
 )
 from nif.sends.outcomes import UNDECIDED_STATES
 from nif.sends.repermission import RepermissionCampaign
-from nif.sends.reputation import MailHealth, mail_health_of_send
+from nif.sends.reputation import MailHealth, count_events_of_sends, mail_health_of_send
 from nif.subscriptions.models import (
     DailyListCount,
     ListMetric,
@@ -52,17 +51,18 @@ def list_deliverable_sends(session: Session, *, now: datetime) -> Sequence[int]:
     return session.scalars(query.order_by(Send.id)).all()
 
 
+_SENDS_WITH_EDITION = select(Send).options(joinedload(Send.edition), joinedload(Send.mailing_list))
+
+
 def list_sends(session: Session, list_id: int, *, most: int = 30) -> Sequence[Send]:
     """The newest sends of a list, newest first."""
-    query = select(Send).where(Send.list_id == list_id).order_by(Send.id.desc()).limit(most)
-    related = (joinedload(Send.edition), joinedload(Send.mailing_list))
-    return session.scalars(query.options(*related)).all()
+    query = _SENDS_WITH_EDITION.where(Send.list_id == list_id).order_by(Send.id.desc())
+    return session.scalars(query.limit(most)).all()
 
 
 def list_all_sends(session: Session, *, after: str | None = None, size: int = 50) -> Page[Send]:
     """The sends of all lists, newest first."""
-    related = (joinedload(Send.edition), joinedload(Send.mailing_list))
-    return paginate(session, select(Send).options(*related), Send.id, after=after, size=size)
+    return paginate(session, _SENDS_WITH_EDITION, Send.id, after=after, size=size)
 
 
 def list_unfinished_sends(session: Session, list_id: int) -> Sequence[Send]:
@@ -221,8 +221,8 @@ def list_send_statistics(
     sends = session.scalars(newest.limit(most)).all()
     if not sends:
         return []
-    ids = [send.id for send in sends]
-    counts, events = count_deliveries_of_sends(session, sends), _events_by_send(session, ids)
+    counts = count_deliveries_of_sends(session, sends)
+    events = count_events_of_sends(session, [send.id for send in sends])
     # Only the subjects: the rest of a message is a hundred times as long.
     subjects: dict[int, str | None] = dict(
         session.execute(
@@ -250,18 +250,10 @@ def list_send_statistics(
                 state=send.state,
                 audience=send.audience,
                 accepted=counts[send.id].accepted,
-                event_counts=events.get(send.id, {}),
+                event_counts=events[send.id],
                 unsubscribed=sum(count for other, count in by_day if day <= other < end),
             )
         )
-    return found
-
-
-def _events_by_send(session: Session, ids: Sequence[int]) -> dict[int, dict[str, int]]:
-    query = select(SendEventCount.send_id, SendEventCount.kind, SendEventCount.count)
-    found: dict[int, dict[str, int]] = {}
-    for send_id, kind, count in session.execute(query.where(SendEventCount.send_id.in_(ids))):
-        found.setdefault(send_id, {})[kind] = count
     return found
 
 

@@ -119,8 +119,9 @@ def pause_sends_at_limits(session: Session, send_ids: Collection[int]) -> None:
     not_tolerated = select(Send.id).where(
         Send.id.in_(send_ids), Send.high_rates_tolerated.is_(False)
     )
-    for send_id in session.scalars(not_tolerated.order_by(Send.id)).all():
-        health = mail_health_of_send(count_send_events(session, send_id))
+    ids = session.scalars(not_tolerated.order_by(Send.id)).all()
+    for send_id, event_counts in count_events_of_sends(session, ids).items():
+        health = mail_health_of_send(event_counts)
         if health.complaints.level is RateLevel.AT_LIMIT:
             detail = f"{health.complaints.share:.2%} of its subscribers reported it as spam."
             batches.stop_send(session, send_id, SendStopCause.COMPLAINTS, detail)
@@ -131,7 +132,13 @@ def pause_sends_at_limits(session: Session, send_ids: Collection[int]) -> None:
 
 def count_send_events(session: Session, send_id: int) -> dict[str, int]:
     """How many events of each kind came in about a send."""
-    query = select(SendEventCount.kind, SendEventCount.count).where(
-        SendEventCount.send_id == send_id
-    )
-    return dict(session.execute(query).all())
+    return count_events_of_sends(session, [send_id])[send_id]
+
+
+def count_events_of_sends(session: Session, ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """The same for several sends, by their ids."""
+    query = select(SendEventCount.send_id, SendEventCount.kind, SendEventCount.count)
+    found: dict[int, dict[str, int]] = {send_id: {} for send_id in ids}
+    for send_id, kind, count in session.execute(query.where(SendEventCount.send_id.in_(ids))):
+        found[send_id][kind] = count
+    return found

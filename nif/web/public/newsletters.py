@@ -8,10 +8,11 @@ from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.editions import archive
-from nif.editions.correction_editions import list_carried_notes
+from nif.editions.correction_editions import list_carried_notes, load_note_in_context
 from nif.editions.digest import next_slot_of_list
 from nif.errors import NotFound
 from nif.sends.correction_sends import count_correction_reach
+from nif.stories.corrections import StoryNote
 from nif.stories.queries import tag_names_of
 from nif.subscriptions.lists import archived_lists, find_default_list, get_list, offered_lists
 from nif.subscriptions.models import MailingList
@@ -48,7 +49,7 @@ def show(session: Session, list_slug: str) -> str:
 @page_view(blueprint, Access.PUBLIC, "/<list_slug>/<day>")
 def show_edition(session: Session, list_slug: str, day: str) -> str:
     mailing_list = get_list(session, list_slug)
-    found = archive.get_sent_digest(session, mailing_list, _read_day(day))
+    found = archive.get_sent_edition(session, mailing_list, _read_day(day))
     offer = _offer_of(session, mailing_list)
     return render_template(
         "public/newsletters/edition.html",
@@ -64,9 +65,8 @@ def show_edition(session: Session, list_slug: str, day: str) -> str:
 @page_view(blueprint, Access.PUBLIC, "/<list_slug>/<day>/correction-<id:note_id>")
 def show_correction(session: Session, list_slug: str, day: str, note_id: int) -> str:
     mailing_list = get_list(session, list_slug)
-    edition, correction = archive.get_sent_correction(
-        session, mailing_list, _read_day(day), note_id
-    )
+    edition = archive.get_sent_edition(session, mailing_list, _read_day(day), note_id)
+    correction = load_note_in_context(session, session.get_one(StoryNote, note_id))
     offer = _offer_of(session, mailing_list)
     return render_template(
         "public/newsletters/correction.html",
