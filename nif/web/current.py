@@ -26,6 +26,15 @@ def reading() -> AbstractContextManager[Session]:
     return services().database.reading()
 
 
+def end_login_reading() -> None:
+    """End the transaction in which Flask-Security has read the account; it is read again if needed.
+
+    On SQLite that transaction could not write after another one, and keeps the log from being
+    truncated.
+    """
+    current_app.extensions["security"].datastore.db.session.rollback()
+
+
 def settings() -> Settings:
     return services().settings
 

@@ -6,7 +6,6 @@ from base64 import urlsafe_b64encode
 from datetime import timedelta
 from typing import Any
 
-from flask import current_app
 from flask_login import current_user
 from flask_security import Totp, WebauthnUtil
 from flask_security.forms import ChangePasswordForm, TwoFactorVerifyCodeForm, VerifyForm
@@ -26,7 +25,7 @@ from nif.accounts.models import Account
 from nif.clock import utc_now
 from nif.limits import allow_attempt
 from nif.settings import SecondFactorRequirement, Settings
-from nif.web.current import transaction
+from nif.web.current import end_login_reading, transaction
 
 MAX_ATTEMPTS = 10
 ATTEMPTS_WINDOW = timedelta(minutes=15)
@@ -176,8 +175,7 @@ class LimitedAttempts:
     def validate(self, **kwargs: Any) -> bool:
         account_id = str(self.user.id if self.user else 0)
         allowed = allow_attempts(("second-factor", account_id, MAX_ATTEMPTS))
-        # Flask-Security has already read; on SQLite its transaction could not write after this one.
-        current_app.extensions["security"].datastore.db.session.rollback()
+        end_login_reading()
         if not allowed:
             self.form_errors.append(TOO_MANY_ATTEMPTS)  # type: ignore[attr-defined]
             return False

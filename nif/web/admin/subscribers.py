@@ -20,7 +20,7 @@ from nif.web.access import Access, page_view
 from nif.web.admin import send_status
 from nif.web.admin.audit_log import ACTION_LABELS, describe_detail
 from nif.web.admin.segments import SUPPRESSION_REASON_LABELS, row_fields
-from nif.web.current import services, settings
+from nif.web.current import end_login_reading, services, settings
 from nif.web.files import download_response
 from nif.web.forms import Choice, Day, Form, Line
 from nif.web.staff_actions import StaffAction, staff_action
@@ -212,6 +212,7 @@ def erase(action: StaffAction, subscriber_id: int) -> ResponseReturnValue:
     folder = services().settings.imports
     erase_person(action.session, person, folder, source="an admin", now=action.now)
     action.audit("subscriber_erased", "subscriber", person.id)
+    action.after_commit(end_login_reading)
     action.after_commit(services().database.truncate_wal)
     sentence = "Erased. No list, form or import can add this address again."
     return action.done(sentence, url_for(".index"))
