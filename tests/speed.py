@@ -27,10 +27,12 @@ LONG = {
     "tests/journeys/test_main_job.py": 20,
     "tests/journeys/test_provider_refusals.py": 15,
     "tests/journeys/test_passkeys.py": 10,
+    "tests/rules/": 10,
     "tests/journeys/test_startup.py": 5,
 }
-"""The approximate seconds of slow modules. They run first, each in one worker: so none of them runs
-alone at the end, and module fixtures are set up once."""
+"""The approximate seconds of slow modules, and of the rules, which parse all modules once. They run
+first, each in one worker: so none of them runs alone at the end, and what they share is made once.
+"""
 
 
 def pytest_collection() -> None:
@@ -51,19 +53,15 @@ def distribute(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     weights = [0] * workers
     for path, weight in sorted(LONG.items(), key=lambda one: -one[1]):
         lightest = weights.index(min(weights))
-        heads[lightest] += [item for item in items if _path(item) == path]
+        heads[lightest] += [item for item in items if item.nodeid.startswith(path)]
         weights[lightest] += weight
-    rest = [item for item in items if _path(item) not in LONG]
+    rest = [item for item in items if not item.nodeid.startswith(tuple(LONG))]
     dealt: list[pytest.Item] = []
     for n, head in enumerate(heads):
         more = max(0, (len(items) - len(dealt)) // (workers - n) - len(head))
         dealt += [*head, *rest[:more]]
         del rest[:more]
     return [*dealt, *rest]
-
-
-def _path(item: pytest.Item) -> str:
-    return item.nodeid.partition("::")[0]
 
 
 def pytest_collection_finish() -> None:
@@ -93,7 +91,9 @@ def prepare_app(_templates: FileSystemBytecodeCache) -> Callable[[Flask], Flask]
     def prepare(app: Flask) -> Flask:
         app.config["TESTING"] = True
         app.jinja_env.bytecode_cache = _templates
-        app.extensions["security"].pwd_context.update(argon2__time_cost=1, argon2__memory_cost=64)
+        app.extensions["security"].pwd_context.update(
+            argon2__time_cost=1, argon2__memory_cost=64, argon2__parallelism=1
+        )
         return app
 
     return prepare

@@ -11,7 +11,7 @@ from nif.accounts.audit_log import AuditFilter, SystemActor, record_audit_entry
 from nif.errors import NotFound
 from tests.conftest import NOON
 from tests.factories import an_account
-from tests.rules.source import modules
+from tests.rules.source import modules, nodes
 
 CLERK = SystemActor("A clerk")
 MIDNIGHT = NOON.replace(hour=0)
@@ -77,7 +77,7 @@ def test_no_code_changes_or_deletes_an_entry() -> None:
     changing = [
         f"{path}:{node.lineno}"
         for path, tree in modules().items()
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name | ast.Attribute)
         and (node.func.id if isinstance(node.func, ast.Name) else node.func.attr)

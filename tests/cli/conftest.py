@@ -1,8 +1,6 @@
 """The command line, over the database of the test."""
 
-import gc
 import json
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +8,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from nif.cli import common
 from nif.cli.main import nif
+from nif.services import Services, build_services
 from nif.settings import Settings
+from tests.sharing import close_unless_shared, share_resources
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ Run = Callable[..., Ended]
 
 
 @pytest.fixture
-def run(settings: Settings) -> Run:
-    """Runs `nif …` as an operator does."""
+def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs `nif …` as an operator does. Its database shares what those of tests share."""
     environment = {
         "NIF_ENV": "testing",
         "NIF_DATABASE_URL": settings.database.replace("+psycopg", "", 1),
@@ -40,20 +41,22 @@ def run(settings: Settings) -> Run:
         "NIF_INSTANCE_DIR": str(settings.instance_dir),
         "NIF_SECRET_KEY": settings.secret_key.get_secret_value(),
     }
+    built: list[Services] = []
+
+    def build(its_settings: Settings) -> Services:
+        built.append(build_services(its_settings))
+        share_resources(built[-1].database)
+        return built[-1]
+
+    monkeypatch.setattr(common, "build_services", build)
 
     def run(*arguments: str) -> Ended:
         try:
             result = CliRunner().invoke(nif, arguments, env=environment, catch_exceptions=False)
             return Ended(result.exit_code, result.stdout, result.stderr)
         finally:
-            result = None
-            _close_connections()
+            while built:
+                close_unless_shared(built[-1].database)
+                built.pop().queue.huey.storage.close()
 
     return run
-
-
-def _close_connections() -> None:
-    """A command's connections end with its process; here the process goes on."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()

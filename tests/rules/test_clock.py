@@ -1,6 +1,6 @@
 import ast
 
-from tests.rules.source import modules
+from tests.rules.source import modules, nodes
 
 ASKING = {"now", "utcnow", "today", "time", "time_ns", "localtime", "gmtime", "ctime", "strftime"}
 MODULES = {"datetime", "date", "time", "func", "dt", "pendulum"}
@@ -17,7 +17,7 @@ JUSTIFIED = {
 
 def names_from_time(tree):
     """The names under which a module has functions of `time` at hand."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "time":
             yield from (alias.asname or alias.name for alias in node.names if alias.name in ASKING)
 
@@ -25,7 +25,7 @@ def names_from_time(tree):
 def questions(tree):
     """Every call that asks what time it is, as `module.function`. Monotonic clocks are free."""
     at_hand = set(names_from_time(tree))
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if not isinstance(node, ast.Call):
             continue
         match node.func:

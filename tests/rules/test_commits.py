@@ -1,13 +1,13 @@
 import ast
 
-from tests.rules.source import modules
+from tests.rules.source import modules, nodes
 
 
 def test_only_the_database_module_commits():
     committing = {
         path
         for path, tree in modules().items()
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Attribute) and node.attr == "commit"
     }
 
@@ -16,6 +16,6 @@ def test_only_the_database_module_commits():
 
 def test_it_commits_in_one_place():
     tree = modules()["nif/database.py"]
-    places = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr == "commit"]
+    places = [n for n in nodes(tree) if isinstance(n, ast.Attribute) and n.attr == "commit"]
 
     assert len(places) == 1

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from nif.settings import PROJECT
-from tests.rules.source import functions, modules
+from tests.rules.source import functions, modules, nodes
 
 PROVIDER = {"nif/mail/sendgrid.py"}
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
@@ -12,7 +12,7 @@ LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
 def imported(tree):
     """The top-level names of what a module imports."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

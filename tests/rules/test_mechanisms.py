@@ -11,11 +11,11 @@ from nif.jobs.worker import Worker
 from nif.services import Services
 from nif.settings import PROJECT
 from nif.web.access import STAFF_ACCESS
-from tests.rules.source import modules, templates
+from tests.rules.source import modules, nodes, templates
 
 
 def method_calls(tree: ast.AST, name: str) -> Iterator[ast.Call]:
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
@@ -39,7 +39,7 @@ def pages_of_its_own(tree: ast.AST) -> bool:
     ]
     answers = [
         node
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Constant) and node.value == "There is no such page."
     ]
     return bool(one_too_many or cursors or answers or any(method_calls(tree, "offset")))
@@ -58,7 +58,7 @@ def address_rules_of_its_own(tree: ast.AST) -> bool:
     """Whether code asks the library for email addresses."""
     return any(
         "email_validator" in ast.unparse(node)
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Import | ast.ImportFrom)
     )
 
@@ -67,7 +67,7 @@ def conditions_of_its_own(tree: ast.AST) -> bool:
     """Whether code decides by the field of a segment's condition what it means."""
     subjects = [
         node.subject if isinstance(node, ast.Match) else node.left
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Match | ast.Compare)
     ]
     return any(re.search(r"\b(condition|row)\.field$", ast.unparse(one)) for one in subjects)
@@ -199,7 +199,7 @@ MADE_BY_HAND = {
 
 def posts_of_staff(tree: ast.AST) -> Iterator[str]:
     """The views that staff post to and that declare their access without `staff_action`."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.FunctionDef):
             lines = [ast.unparse(decorator) for decorator in node.decorator_list]
             is_post = any(re.match(r"\w+\.(post|route)\(", line) for line in lines)
@@ -228,12 +228,9 @@ def has_a_form_protocol_of_its_own(tree: ast.AST) -> bool:
     What a view may do with `request.form` is give it to a form.
     """
     given = {
-        id(argument)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        for argument in node.args
+        id(argument) for node in nodes(tree) if isinstance(node, ast.Call) for argument in node.args
     }
-    return any(id(node) not in given and _is_form_by_hand(node) for node in ast.walk(tree))
+    return any(id(node) not in given and _is_form_by_hand(node) for node in nodes(tree))
 
 
 def _is_form_by_hand(node: ast.AST) -> bool:

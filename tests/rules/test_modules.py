@@ -5,9 +5,12 @@ from collections import Counter
 
 import pytest
 
-from tests.rules.source import modules
+from nif.settings import PROJECT
+from tests.rules.source import modules, nodes
 
-PACKAGES = [path for path in modules() if path.endswith("/__init__.py")]
+PACKAGES = sorted(
+    path.relative_to(PROJECT).as_posix() for path in (PROJECT / "nif").rglob("__init__.py")
+)
 
 STANDARD_TERMS = {"paging", "publishing", "planning", "column_mapping", "name_matching"}
 """Modules that are named by an activity, because the field has no other name for it."""
@@ -41,7 +44,7 @@ def test_no_class_name_stands_for_two_things():
     names = Counter(
         node.name
         for tree in modules().values()
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.ClassDef)
     )
 

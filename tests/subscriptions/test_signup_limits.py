@@ -1,20 +1,26 @@
 from datetime import timedelta
 
+import pytest
+
 from nif.limits import wider_network_of
-from nif.subscriptions.signup_limits import (
-    SIGNUPS_PER_DOMAIN_AN_HOUR,
-    SIGNUPS_PER_NETWORK_AN_HOUR,
-    SIGNUPS_PER_SITE_AN_HOUR,
-    SIGNUPS_PER_WIDER_NETWORK_AN_HOUR,
-    allow_confirmation,
-    allow_mail,
-    find_exceeded_limit,
-)
+from nif.subscriptions import signup_limits
+from nif.subscriptions.signup_limits import allow_confirmation, allow_mail, find_exceeded_limit
 from tests.conftest import NOON
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
+
+PER_NETWORK, PER_WIDER_NETWORK, PER_DOMAIN, PER_SITE = 4, 20, 10, 40
+
+
+@pytest.fixture(autouse=True)
+def _small_limits(monkeypatch):
+    """Limits that are reached quickly."""
+    monkeypatch.setattr(signup_limits, "SIGNUPS_PER_NETWORK_AN_HOUR", PER_NETWORK)
+    monkeypatch.setattr(signup_limits, "SIGNUPS_PER_WIDER_NETWORK_AN_HOUR", PER_WIDER_NETWORK)
+    monkeypatch.setattr(signup_limits, "SIGNUPS_PER_DOMAIN_AN_HOUR", PER_DOMAIN)
+    monkeypatch.setattr(signup_limits, "SIGNUPS_PER_SITE_AN_HOUR", PER_SITE)
 
 
 def many(session, count, *, who="r{}@gmail.com", network="192.0.2.0/24", now=NOON):
@@ -26,7 +32,7 @@ def many(session, count, *, who="r{}@gmail.com", network="192.0.2.0/24", now=NOO
 
 
 def test_sign_ups_from_one_network_are_limited_by_the_hour(session):
-    most = SIGNUPS_PER_NETWORK_AN_HOUR
+    most = PER_NETWORK
 
     assert many(session, most + 2)[-3:] == [None, "network", "network"]
     assert many(session, 1, network="198.51.100.0/24") == [None]
@@ -35,7 +41,7 @@ def test_sign_ups_from_one_network_are_limited_by_the_hour(session):
 
 
 def test_sign_ups_from_neighbouring_networks_are_limited_together(session):
-    most = SIGNUPS_PER_WIDER_NETWORK_AN_HOUR
+    most = PER_WIDER_NETWORK
 
     found = many(session, most + 1, network="10.1.{1}.0/24")
 
@@ -44,7 +50,7 @@ def test_sign_ups_from_neighbouring_networks_are_limited_together(session):
 
 
 def test_sign_ups_for_a_domain_are_limited_unless_it_is_a_mailbox_provider(session):
-    most, network = SIGNUPS_PER_DOMAIN_AN_HOUR, "10.{1}.0.0/24"
+    most, network = PER_DOMAIN, "10.{1}.0.0/24"
 
     found = many(session, most + 1, who="r{}@victim.example", network=network)
 
@@ -53,8 +59,8 @@ def test_sign_ups_for_a_domain_are_limited_unless_it_is_a_mailbox_provider(sessi
 
 
 def test_the_site_has_a_limit_that_one_network_cannot_use_up(session):
-    many(session, SIGNUPS_PER_SITE_AN_HOUR)
-    most = SIGNUPS_PER_SITE_AN_HOUR - SIGNUPS_PER_NETWORK_AN_HOUR
+    many(session, PER_SITE)
+    most = PER_SITE - PER_NETWORK
 
     found = many(session, most + 1, network="{0}.{1}.0.0/24")
 

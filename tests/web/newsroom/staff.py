@@ -1,17 +1,23 @@
 """Signing in as staff, for the tests of the newsroom and the admin pages."""
 
 import re
+import time
+from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_security import hash_password
+from sqlalchemy import select
 
-from nif.accounts.models import RoleName
+from nif.accounts.audit_log import record_audit_entry
+from nif.accounts.models import Account, RoleName
+from nif.clock import utc_now
 from nif.database import Database
 from tests.factories import an_account
 
 PASSWORD = "correct horse battery"
 _hashes: list[str] = []
+_session: dict[str, Any] = {}
 
 
 def without_tokens(app: Flask) -> Flask:
@@ -39,7 +45,20 @@ def sign_in(app: Flask, email: str, password: str = PASSWORD) -> FlaskClient:
 
 
 def signed_in(app: Flask, database: Database, role: RoleName) -> FlaskClient:
-    return sign_in(app, enrolled(app, database, role))
+    """A client signed in to a new account. Only the first one of a run fills in the form."""
+    email = enrolled(app, database, role)
+    if not _session:
+        client = sign_in(app, email)
+        with client.session_transaction() as session:
+            _session.update(session)
+        return client
+    with database.transaction() as rows:
+        account = rows.scalars(select(Account).where(Account.email == email)).one()
+        record_audit_entry(rows, account, "signed_in", "account", account.id, now=utc_now())
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session.update(_session, _user_id=account.fs_uniquifier, fs_paa=time.time())
+    return client
 
 
 def text_of(html: str) -> str:
