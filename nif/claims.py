@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, Session
 
 from nif.database import partial_index
 
-IS_DUE_EVER = text("due_at IS NOT NULL")
+HAS_WORK = text("due_at IS NOT NULL")
 
 
 class WorkRow:
@@ -37,7 +37,7 @@ class WorkRow:
         super().__init_subclass__(**options)
         table: Table = cls.__table__  # type: ignore[attr-defined]
         columns = (table.c.due_at, *table.primary_key)
-        partial_index(f"ix_{table.name}_due_at", *columns, where=IS_DUE_EVER)
+        partial_index(f"ix_{table.name}_due_at", *columns, where=HAS_WORK)
 
 
 Row = TypeVar("Row", bound=WorkRow)

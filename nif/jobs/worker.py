@@ -98,7 +98,8 @@ class Worker:
                 5, lambda: reconcile_batches(transaction, mailer, watch, timing, now=utc_now())
             ),
             "make_renditions": Job(
-                *(5, lambda: make_due_renditions(transaction, services.storage, clock=utc_now)),
+                5,
+                lambda: make_due_renditions(transaction, services.storage, clock=utc_now),
                 is_long=True,
             ),
             "run_imports": Job(2, lambda: run_due_imports(importing), is_long=True),

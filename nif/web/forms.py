@@ -150,7 +150,7 @@ class Several(wtforms.Field):
 
 
 class WholeNumber(Line):
-    """A whole number from `least` to `greatest`, or None where the field is empty and optional.
+    """A whole number from `least` to `greatest`.
 
     `data` is what was typed; `number` is the number, or 0 before the form was found valid.
     """
