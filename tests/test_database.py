@@ -113,7 +113,7 @@ def test_writers_who_read_first_wait_for_each_other(database):
         assert page_version(session) == writers * rounds
 
 
-def test_foreign_keys_hold(session):
+def test_foreign_keys_are_enforced(session):
     pending = SubscriptionState.PENDING
     session.add(Subscription(subscriber_id=404, list_id=404, state=pending, requested_at=NOON))
 
@@ -132,14 +132,14 @@ def test_an_insert_supports_on_conflict_in_both_dialects(session):
     assert session.scalars(select(Tag.name)).all() == ["AI"]
 
 
-def test_a_row_is_inserted_once_and_the_second_insert_says_so(session):
+def test_a_row_is_inserted_once_and_the_second_insert_returns_nothing(session):
     first = insert_if_new(session, Tag, slug="chips", name="Chips")
     again = insert_if_new(session, Tag, slug="chips", name="Other")
 
     assert (first is not None and first.name, again) == ("Chips", None)
 
 
-def test_an_only_row_is_made_where_there_is_none_and_keeps_its_values(session):
+def test_a_locked_row_is_made_if_it_is_missing_and_keeps_its_values(session):
     made = lock_row(session, PageVersion, 7, id=7, version=1)
     made.version = 5
     session.flush()
@@ -147,7 +147,7 @@ def test_an_only_row_is_made_where_there_is_none_and_keeps_its_values(session):
     assert lock_row(session, PageVersion, 7, id=7, version=1).version == 5
 
 
-def test_counts_are_added_to_those_that_are_there(session):
+def test_counts_are_added_to_the_counts_of_an_existing_row(session):
     add_counts(session, SignupCount, [{"slot": NOON, "received": 1, "held": 0}])
     later = NOON + timedelta(minutes=10)
     rows = [{"slot": NOON, "received": 2, "held": 1}, {"slot": later, "received": 1, "held": 1}]

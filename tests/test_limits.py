@@ -26,7 +26,7 @@ def test_subjects_and_actions_are_counted_separately(session):
     assert ask(session)
 
 
-def test_action_and_subject_cannot_be_confused(session):
+def test_action_and_subject_are_kept_apart_in_the_stored_hash(session):
     for _ in range(3):
         ask(session, what="join", who="ann")
 

@@ -57,7 +57,7 @@ def test_rows_of_one_moment_are_neither_repeated_nor_lost(session, ascending):
     assert ids == ([4, 5, 1, 2, 3, 6] if ascending else [6, 3, 2, 1, 5, 4])
 
 
-def test_a_key_may_be_any_text(session):
+def test_pages_can_be_ordered_by_any_text(session):
     names = ["~", "a~b", "a b&c", "é%2B", "+", "数"]
     some_entries(session, [NOON] * 6, names)
 
@@ -68,7 +68,7 @@ def test_a_key_may_be_any_text(session):
     assert sorted(found) == sorted(names)
 
 
-def test_a_row_that_is_added_meanwhile_moves_no_other(session):
+def test_a_row_added_between_two_pages_moves_no_other_row(session):
     some_entries(session, [NOON] * 3)
     first = paginate(session, select(AuditEntry.id), AuditEntry.id, after=None, size=2)
     some_entries(session, [NOON], first=4)
@@ -78,7 +78,7 @@ def test_a_row_that_is_added_meanwhile_moves_no_other(session):
     assert second.rows == [1]
 
 
-def test_one_thing_is_a_row_and_several_are_a_tuple(session):
+def test_selecting_one_model_gives_its_rows_and_selecting_several_columns_gives_tuples(session):
     some_entries(session, [NOON])
 
     [entry] = paginate(session, select(AuditEntry), AuditEntry.id, after="", size=2).rows
@@ -88,7 +88,7 @@ def test_one_thing_is_a_row_and_several_are_a_tuple(session):
     assert paginate(session, pairs, AuditEntry.id, after="", size=2).rows == [(1, "a")]
 
 
-def test_an_index_finds_where_a_page_begins(session):
+def test_the_database_finds_the_first_row_of_a_page_by_an_index(session):
     if session.get_bind().dialect.name != "sqlite":
         return
     statements = []
@@ -112,7 +112,7 @@ def test_an_index_finds_where_a_page_begins(session):
     st.integers(0, 2**63 - 1),
     st.text(),
 )
-def test_a_cursor_gives_back_what_it_was_made_of(age, number, name):
+def test_a_cursor_is_read_back_to_the_values_it_was_made_of(age, number, name):
     moment = NOON.astimezone(CENTRAL_EUROPE) + age
     name = name.encode(errors="replace").decode().replace("\0", "")[:900]
 
@@ -152,7 +152,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_a_cursor_that_no_page_gave_out_is_not_found(session, case):
+def test_an_invalid_cursor_is_not_found(session, case):
     *keys, cursor = HOSTILE[case]
     query = select(AuditEntry.id)
 
@@ -161,7 +161,7 @@ def test_a_cursor_that_no_page_gave_out_is_not_found(session, case):
 
 
 @pytest.mark.parametrize("number", [0, 2**63 - 1])
-def test_the_database_takes_the_smallest_and_the_largest_number(session, number):
+def test_a_cursor_may_hold_the_smallest_and_the_largest_number_of_the_database(session, number):
     some_entries(session, [NOON])
 
     page = paginate(session, select(AuditEntry.id), AuditEntry.id, after=str(number), size=2)

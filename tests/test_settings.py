@@ -47,7 +47,7 @@ def no_environment(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "value"), [(n, v) for n, values in WRONG.items() for v in values])
-def test_a_wrong_setting_is_one_sentence_that_names_it(monkeypatch, name, value):
+def test_a_wrong_setting_is_refused_in_a_sentence_that_names_it(monkeypatch, name, value):
     monkeypatch.setenv("NIF_SITE_NAME", "Noise")
     monkeypatch.setenv(name, value)
 
@@ -107,7 +107,7 @@ def test_settings_are_frozen():
         settings.site_name = "Another"
 
 
-def test_a_production_with_everything_set_starts():
+def test_production_settings_that_are_complete_are_accepted():
     assert load_settings(**LIVE).in_production
 
 
@@ -127,7 +127,7 @@ def test_a_production_with_everything_set_starts():
         ({"send_quiet_period": "299"}, "NIF_SEND_QUIET_PERIOD"),
     ],
 )
-def test_production_refuses_what_development_may_leave_open(change, named):
+def test_production_refuses_settings_that_development_allows(change, named):
     given = {name: value for name, value in {**LIVE, **change}.items() if value is not None}
 
     with pytest.raises(Misconfigured) as refusal:
@@ -218,7 +218,7 @@ def test_no_secret_is_shown_where_settings_are_printed():
     assert "hush" not in repr(settings)
 
 
-def test_port_changes_the_address_of_every_process_and_command(monkeypatch):
+def test_the_port_setting_changes_the_base_url_unless_that_is_set(monkeypatch):
     monkeypatch.setenv("PORT", "8951")
     assert Settings(_env_file=None).base_url == "http://127.0.0.1:8951"
     monkeypatch.setenv("NIF_BASE_URL", "http://127.0.0.1:9000")

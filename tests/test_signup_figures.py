@@ -14,6 +14,6 @@ def test_equal_distributions_are_accepted_and_slower_ones_rejected():
     assert mann_whitney(first, first) > 0.9
 
 
-def test_a_known_case_matches_the_tables():
+def test_the_probability_of_a_known_example_is_that_of_the_tables():
     """U is 3 of 25, so z is -1.98 and p is 0.047 without the correction for continuity."""
     assert round(mann_whitney([1, 2, 3, 5, 7], [4, 6, 8, 9, 10]), 3) == 0.047

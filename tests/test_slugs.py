@@ -68,7 +68,7 @@ def test_a_slug_has_at_most_ninety_characters(headline, slug):
 
 
 @given(st.text())
-def test_slugify_is_idempotent(headline):
+def test_a_slug_made_from_a_slug_is_the_same(headline):
     assert slugify(slugify(headline)) == slugify(headline)
 
 
@@ -85,7 +85,7 @@ def test_a_taken_slug_gets_the_first_free_number(taken, free):
     assert make_slug_unique("sale", taken) == free
 
 
-def test_a_free_slug_is_looked_for_in_one_column(session):
+def test_a_slug_is_free_if_the_given_column_does_not_contain_it(session):
     a_party(session, "Sale")
     a_party(session, "Sale!")
     a_draft(session, headline="Sale")

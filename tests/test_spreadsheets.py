@@ -17,7 +17,7 @@ def test_a_cell_that_begins_like_a_formula_is_text(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", ["'", "'s", "", "a"])
-def test_no_other_apostrophe_is_removed(cell: str) -> None:
+def test_an_apostrophe_is_removed_only_before_a_formula(cell: str) -> None:
     assert unescape_formula(cell) == cell
 
 

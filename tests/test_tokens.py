@@ -11,7 +11,7 @@ GIVEN_OUT = TOKENS.make(TokenPurpose.CONFIRM, 7, 11)
 
 
 @given(first=NUMBERS, second=NUMBERS, purpose=st.sampled_from(TokenPurpose))
-def test_a_token_opens_to_its_numbers(first, second, purpose):
+def test_a_token_contains_its_numbers(first, second, purpose):
     token = TOKENS.make(purpose, first, second)
 
     assert len(token) == 40
@@ -50,7 +50,7 @@ def test_a_token_with_a_changed_character_is_refused(at, put):
     ],
     ids=range(12),
 )
-def test_junk_is_refused(junk):
+def test_text_that_is_no_token_is_refused(junk):
     with pytest.raises(NotFound):
         TOKENS.open(TokenPurpose.CONFIRM, junk)
 
@@ -63,34 +63,34 @@ def test_a_token_with_something_added_is_refused(more, at):
 
 
 @given(junk=st.text())
-def test_no_text_but_a_valid_token_opens(junk):
+def test_only_a_valid_token_is_accepted(junk):
     assume(junk != GIVEN_OUT)
 
     with pytest.raises(NotFound):
         TOKENS.open(TokenPurpose.CONFIRM, junk)
 
 
-def test_an_older_key_still_opens_what_it_signed():
+def test_a_token_signed_with_an_older_key_is_still_accepted():
     tokens = Tokens([b"the key of tomorrow", b"noise", b"the key of today"])
 
     assert tokens.open(TokenPurpose.CONFIRM, GIVEN_OUT) == (7, 11)
     assert tokens.make(TokenPurpose.CONFIRM, 7, 11) != GIVEN_OUT
 
 
-def test_a_key_that_was_dropped_opens_nothing():
+def test_a_token_signed_with_a_removed_key_is_refused():
     with pytest.raises(NotFound):
         Tokens([b"the key of tomorrow"]).open(TokenPurpose.CONFIRM, GIVEN_OUT)
 
 
 @pytest.mark.parametrize("length", [0, 1, 31, 63, 64, 65, 200])
 @given(first=NUMBERS, second=NUMBERS, purpose=st.sampled_from(TokenPurpose))
-def test_tokens_made_in_bulk_are_those_made_one_by_one(length, first, second, purpose):
+def test_tokens_made_in_bulk_equal_tokens_made_one_by_one(length, first, second, purpose):
     tokens = Tokens([b"k" * length, b"another"])
 
     assert tokens.maker(purpose, second)(first) == tokens.make(purpose, first, second)
 
 
-def test_a_maker_makes_any_number_of_tokens_that_open():
+def test_every_token_made_in_bulk_is_accepted():
     make = TOKENS.maker(TokenPurpose.UNSUBSCRIBE, 11)
 
     made = [make(number) for number in range(1000)]

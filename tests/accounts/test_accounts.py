@@ -43,7 +43,7 @@ def test_a_new_role_ends_the_sessions_and_records_the_old_one(session: Session) 
     assert act.detail == {"role": {"before": "editor", "after": "standards"}}
 
 
-def test_the_same_role_changes_nothing(session: Session) -> None:
+def test_setting_the_same_role_again_changes_nothing(session: Session) -> None:
     boss, other = an_admin(session, "boss@example.com"), an_account(session)
     uniquifier = other.fs_uniquifier
 
@@ -79,7 +79,7 @@ def test_the_last_admin_who_can_sign_in_stays(session: Session) -> None:
     assert not last.active
 
 
-def test_reactivation_restores_no_session(session: Session) -> None:
+def test_reactivating_an_account_restores_no_session(session: Session) -> None:
     boss, other = an_admin(session, "boss@example.com"), an_account(session)
     seen = {other.fs_uniquifier}
     for action in (accounts.deactivate_account, accounts.reactivate_account):

@@ -49,7 +49,7 @@ def test_pages_follow_each_other_without_a_gap(session: Session) -> None:
             audit_log.list_audit_entries(session, AuditFilter(), after=place)
 
 
-def test_long_values_are_shortened(session: Session) -> None:
+def test_long_values_are_shortened_in_an_audit_entry(session: Session) -> None:
     detail = {"bio": audit_log.describe_change("", "x" * 5000), "n": 3}
     record_audit_entry(session, CLERK, "wrote", "thing", 1, detail=detail, now=NOON)
     session.flush()
@@ -73,7 +73,7 @@ def test_failed_sign_ins_are_one_row_per_day_and_account(session: Session) -> No
     ]
 
 
-def test_no_code_changes_or_deletes_an_entry() -> None:
+def test_no_code_changes_or_deletes_an_audit_entry() -> None:
     changing = [
         f"{path}:{node.lineno}"
         for path, tree in modules().items()

@@ -44,7 +44,7 @@ def test_a_deactivated_account_leaves_the_list_and_keeps_its_page(session: Sessi
         profiles.get_public_profile(session, "nobody")
 
 
-def test_problems_are_reported_by_field(session: Session) -> None:
+def test_problems_of_a_profile_are_reported_by_field(session: Session) -> None:
     account = an_account(session)
     copy = ProfileInput("", bio="x" * 2001, contact="y" * 201)
 

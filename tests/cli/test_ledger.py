@@ -39,7 +39,7 @@ def break_entry_2(database: Database) -> None:
         session.execute(text("UPDATE ledger_entry SET story = 'another' WHERE seq = 2"))
 
 
-def test_a_whole_ledger_ends_well(run: Run) -> None:
+def test_verifying_a_whole_ledger_ends_with_status_0(run: Run) -> None:
     ended = run("ledger", "verify", "--json")
 
     assert (ended.status, ended.error) == (0, "")
@@ -47,7 +47,9 @@ def test_a_whole_ledger_ends_well(run: Run) -> None:
     assert "entries      3" in run("ledger", "verify").text
 
 
-def test_a_broken_one_names_its_first_broken_entry(run: Run, database: Database) -> None:
+def test_verifying_a_broken_ledger_names_its_first_broken_entry(
+    run: Run, database: Database
+) -> None:
     break_entry_2(database)
 
     ended = run("ledger", "verify", "--json")
@@ -101,7 +103,7 @@ def test_an_export_that_was_changed_is_broken(run: Run, files: tuple[Path, Path]
     assert "Entry 2:" in ended.error
 
 
-def test_what_is_no_file_of_keys_is_one_sentence(run: Run, files: tuple[Path, Path]) -> None:
+def test_a_file_without_keys_is_refused_in_a_sentence(run: Run, files: tuple[Path, Path]) -> None:
     export = str(files[0])
 
     ended = run("ledger", "verify", "--export", export, "--key", export)
@@ -111,13 +113,17 @@ def test_what_is_no_file_of_keys_is_one_sentence(run: Run, files: tuple[Path, Pa
 
 
 @pytest.mark.parametrize("option", ["--export", "--key"])
-def test_an_export_and_a_key_belong_together(run: Run, tmp_path: Path, option: str) -> None:
+def test_an_export_without_a_key_and_a_key_without_an_export_are_refused(
+    run: Run, tmp_path: Path, option: str
+) -> None:
     (tmp_path / "a").touch()
 
     assert run("ledger", "verify", option, str(tmp_path / "a")).status == 2
 
 
-def test_a_new_key_takes_over(run: Run, database: Database, settings: Settings) -> None:
+def test_a_new_key_signs_the_next_checkpoint_and_both_checkpoints_verify(
+    run: Run, database: Database, settings: Settings
+) -> None:
     old = run("ledger", "checkpoint", "--json").data["key_id"]
 
     renewed = run("ledger", "new-key", "--yes", "--json").data

@@ -25,7 +25,7 @@ def finish(database: Database) -> None:
         session.execute(update(Send).values(state=SendState.FINISHED))
 
 
-def test_show_reports_all_counts(run: Run, send_id: str) -> None:
+def test_showing_a_send_reports_all_counts(run: Run, send_id: str) -> None:
     shown = run("send", "show", send_id, "--json").data
 
     assert (shown["state"], shown["audience"], shown["pending"]) == ("sending", 3, 3)
@@ -62,7 +62,9 @@ def test_pausing_reports_how_many_were_posted_and_pausing_twice_is_refused(
     assert run("send", "cancel", send_id, "--yes", "--json").data["state"] == "cancelled"
 
 
-def test_a_send_that_has_not_started_is_undone(run: Run, database: Database, send_id: str) -> None:
+def test_a_send_that_has_not_started_can_be_undone(
+    run: Run, database: Database, send_id: str
+) -> None:
     assert run("send", "undo", send_id).status == 0
 
     with database.reading() as session:

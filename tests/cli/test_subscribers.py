@@ -46,7 +46,7 @@ def test_what_is_not_an_email_address_is_refused(run: Run) -> None:
     assert run("subscriber", "erase", "nobody").status == 1
 
 
-def test_show_reports_what_the_admin_page_of_a_subscriber_shows(
+def test_showing_a_subscriber_reports_what_the_admin_page_shows(
     run: Run, database: Database, services: Services
 ) -> None:
     with database.transaction() as session:

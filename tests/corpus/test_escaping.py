@@ -102,7 +102,9 @@ def create_stories(database: Database, texts: list[str], *, first: int) -> list[
         ]
 
 
-def test_no_field_becomes_markup(admin: FlaskClient, database: Database) -> None:
+def test_hostile_text_in_a_field_never_becomes_markup(
+    admin: FlaskClient, database: Database
+) -> None:
     innocent, _ = create_stories(database, [INNOCENT, INNOCENT], first=1)
     like = {kind_of(path): parse_page(fetched(admin, path)) for path in pages(innocent, 1)}
     like |= {path: parse_page(fetched(admin, path)) for path in SITE_PAGES}
@@ -149,7 +151,7 @@ def _parts(text: str) -> list[str]:
     return [one for one in payloads() if one in text] or text.split()
 
 
-def test_mail_carries_payloads_as_text(database: Database, services: Services) -> None:
+def test_mail_contains_hostile_text_as_text(database: Database, services: Services) -> None:
     """The batches are short, because mail programs clip long mails."""
     like = parse_page(a_digest(database, services, INNOCENT, number=1).html)
     for n, text in enumerate(payload_batches(500), start=2):

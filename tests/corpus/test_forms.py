@@ -186,7 +186,7 @@ def filled(fields: Mapping[str, str], text: str, services: Services) -> dict[str
     return {**given, "ticket": ticket(services)}
 
 
-def test_no_form_fails_and_typed_text_comes_back_as_text(
+def test_hostile_text_fails_no_form_and_is_shown_again_as_text(
     admin: FlaskClient, services: Services
 ) -> None:
     own = preferences_token(1, services.tokens)
@@ -201,7 +201,9 @@ def test_no_form_fails_and_typed_text_comes_back_as_text(
                 assert (path, found) == (path, [])
 
 
-def test_storing_or_refusing_a_payload_never_fails(admin: FlaskClient, services: Services) -> None:
+def test_hostile_text_is_stored_or_refused_without_an_error(
+    admin: FlaskClient, services: Services
+) -> None:
     odd = [one for one in payloads() if not one.isprintable() or "\\" in one or "%" in one]
     for path, fields in STORED_FORMS.items():
         for text in (NUL, *payload_batches(95, of=odd)):
@@ -209,7 +211,7 @@ def test_storing_or_refusing_a_payload_never_fails(admin: FlaskClient, services:
             assert (path, answer.status_code < 500) == (path, True), text
 
 
-def test_no_search_fails(admin: FlaskClient) -> None:
+def test_searching_for_hostile_text_never_fails(admin: FlaskClient) -> None:
     for path in SEARCHES:
         like = parse_page(admin.get(path).text)
         name = path.partition("?")[2].rstrip("=")

@@ -18,7 +18,7 @@ from tests.conftest import NOON
 from tests.ledger.conftest import Sign, some_entries
 
 
-def test_a_ledger_is_signed_when_it_has_grown(session: Session, sign: Sign) -> None:
+def test_a_ledger_is_signed_only_when_it_has_grown(session: Session, sign: Sign) -> None:
     assert sign() is None
 
     some_entries(session, 2)

@@ -30,7 +30,7 @@ VALUES = st.recursive(
 )
 
 
-def test_the_first_published_vector_is_reproduced() -> None:
+def test_the_first_published_example_has_the_published_hash() -> None:
     act = PublicAct(LedgerEntryKind.PUBLISH, {"headline": "H", "revision": 1}, "example", 1)
 
     entry = build_entry(
@@ -41,7 +41,7 @@ def test_the_first_published_vector_is_reproduced() -> None:
     assert entry.entry_hash == FIRST
 
 
-def test_the_second_published_vector_is_reproduced() -> None:
+def test_the_second_published_example_has_the_published_hash() -> None:
     act = PublicAct(LedgerEntryKind.CORRECTION, {"headline": "H2", "revision": 2}, "example", 2)
 
     entry = build_entry(2, FIRST, act, now=datetime(2026, 1, 21, 9, 30, tzinfo=UTC), salt="01" * 16)

@@ -16,7 +16,7 @@ FIRST = PolicyVersion("ethics", 1, "Ethics", "The first version.", date(2026, 1,
 SECOND = replace(FIRST, version=2, change="Gifts.", text="Be fair. Take no gifts.")
 
 
-def test_a_version_is_recorded_once_and_a_changed_text_again(session) -> None:
+def test_a_policy_version_is_recorded_once_and_a_changed_text_again(session) -> None:
     assert record_policies(session, [FIRST], now=NOON) == 1
     assert record_policies(session, [FIRST], now=NOON) == 0
     assert record_policies(session, [FIRST, SECOND], now=NOON) == 1

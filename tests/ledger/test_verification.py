@@ -84,7 +84,7 @@ def test_an_empty_ledger_is_whole(session: Session) -> None:
 
 
 @pytest.mark.parametrize("seq", [1, 2, 3])
-def test_a_deleted_entry_is_missed(session: Session, seq: int) -> None:
+def test_a_deleted_entry_is_found_to_be_missing(session: Session, seq: int) -> None:
     some_entries(session, 3)
     session.execute(delete(LedgerEntry).where(LedgerEntry.seq == seq))
 
@@ -230,7 +230,7 @@ def test_live_records_can_be_requested_slice_by_slice(
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 4])
-def test_slices_and_checkpoints_fit_together(
+def test_a_ledger_verifies_whatever_number_of_entries_is_read_at_once(
     session: Session, sign: Sign, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
     monkeypatch.setattr(verification, "SLICE_SIZE", page)

@@ -140,12 +140,12 @@ PLAIN = st.builds(
 
 
 @given(PLAIN)
-def test_the_common_form_gives_the_librarys_result(typed):
+def test_the_quick_parser_and_the_library_parse_an_address_alike(typed):
     quick = _parse_common_form(typed)
 
     assert quick is None or quick == _parse_with_library(typed)
 
 
-def test_most_addresses_have_the_common_form():
+def test_the_quick_parser_parses_most_addresses():
     for typed in ("ann@example.com", "Ann.Lee+news@Mail.Example.co.uk", "INFO@example.org"):
         assert _parse_common_form(typed) == _parse_with_library(typed)

@@ -64,7 +64,9 @@ def test_a_picture_is_stored_with_its_description(session: Session) -> None:
         ({"declared_source_type": AI, "source_type": DigitalSourceType.WITH_AI}, "source_type"),
     ],
 )
-def test_problems_are_reported_by_field(session: Session, given: Any, name: str) -> None:
+def test_problems_of_a_picture_are_reported_by_field(
+    session: Session, given: Any, name: str
+) -> None:
     assert list(problems_of(session, **given)) == [name]
 
 

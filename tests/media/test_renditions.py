@@ -30,7 +30,9 @@ def add_a_picture(database: Database, storage: MemoryStorage, **given: str) -> i
         return an_unprepared_picture(session, storage, **given).id
 
 
-def test_files_are_made_and_then_shown(database: Database, storage: MemoryStorage) -> None:
+def test_the_files_of_a_picture_are_made_and_then_shown(
+    database: Database, storage: MemoryStorage
+) -> None:
     picture_id = add_a_picture(database, storage)
 
     assert make_due_renditions(database.transaction, storage, clock=lambda: NOON) == 1

@@ -69,7 +69,7 @@ def test_markup_hidden_in_a_valid_picture_is_refused(hidden: bytes) -> None:
     assert "contains a hidden web page or script" in refusal_of(behind_the_end)
 
 
-def test_the_limit_is_accepted_and_one_byte_more_refused() -> None:
+def test_an_upload_of_the_largest_size_is_accepted_and_one_byte_more_is_refused() -> None:
     data = a_file()
 
     with receive_upload(BytesIO(data), most=len(data)) as received:

@@ -44,11 +44,11 @@ def survive_a_sleeping_worker(machine: type[SendMachine]) -> None:
             world_machine.nobody_is_mailed_twice_and_all_adds_up()
 
 
-def test_a_house_that_does_not_wait_is_found_out() -> None:
+def test_sending_again_without_waiting_for_events_fails_the_proof() -> None:
     """Without the wait the check has to fail."""
     with pytest.raises(AssertionError):
         survive_a_sleeping_worker(HastyMachine)
 
 
-def test_a_house_that_waits_outlives_the_same() -> None:
+def test_sending_again_after_waiting_for_events_passes_the_proof() -> None:
     survive_a_sleeping_worker(SendMachine)

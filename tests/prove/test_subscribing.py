@@ -47,7 +47,7 @@ def history():
     return promises, books
 
 
-def test_promises_are_kept_whatever_subscribers_and_providers_do():
+def test_subscriptions_keep_the_rules_whatever_subscribers_and_providers_do():
     result = prove_subscribing(examples=12, steps=30, seed=4)
 
     assert (result["broken"], result["told"]) == (0, [])
@@ -55,7 +55,7 @@ def test_promises_are_kept_whatever_subscribers_and_providers_do():
     assert least <= set(result["came_up"])
 
 
-def test_promises_are_kept_on_each_database(database):
+def test_subscriptions_keep_the_rules_on_each_database(database):
     result = prove_subscribing(examples=5, steps=20, seed=2, database=database)
 
     assert (result["broken"], result["told"]) == (0, [])
@@ -70,7 +70,7 @@ def test_a_wrong_counter_is_found():
     assert "count_once_more" in result["told"][0]
 
 
-def test_records_that_agree_with_the_promises_have_no_offence():
+def test_records_that_keep_the_rules_are_accepted():
     promises, books = history()
 
     assert disagreements(books, promises) == []
@@ -89,7 +89,7 @@ def test_records_that_agree_with_the_promises_have_no_offence():
         ("consents", [], "record of consent"),
     ],
 )
-def test_records_that_disagree_with_the_promises_are_found(field, value, told):
+def test_records_that_break_a_rule_are_found(field, value, told):
     promises, books = history()
 
     found = disagreements(replace(books, **{field: value}), promises)

@@ -64,19 +64,19 @@ def test_each_list_has_one_slot_on_each_date_of_each_zone():
     assert result["dates_skipped"] == 2
 
 
-def test_the_odd_days_are_in_existing_zones():
+def test_the_unusual_days_belong_to_existing_time_zones():
     assert set(ODD_DAYS) <= available_timezones()
 
 
 @pytest.mark.parametrize("careless", [without_care, with_both_ends, only_once_a_day])
-def test_a_careless_scheduler_is_found(careless):
+def test_a_wrong_scheduler_fails_the_proof(careless):
     result = prove_zones(zones=["Europe/London"], days=40, seed=1, slots=careless)
 
     assert result["wrong"] > 0
     assert result["told"][0].startswith("Europe/London: ")
 
 
-def test_two_slots_close_together_are_found():
+def test_two_slots_close_together_fail_the_proof():
     def moved(schedule, zone, *, after, until):
         """Every date has its slot; on the tenth day of a month it is five hours late."""
         for slot in iterate_slots(schedule, zone, after=after, until=until):
@@ -96,7 +96,7 @@ def test_every_slot_is_accounted_for_once_although_the_worker_is_often_down(data
 
 
 @pytest.mark.parametrize("keep", [keep_late, keep_no_trace_of_what_was_missed])
-def test_a_careless_worker_is_found(keep):
+def test_a_wrong_worker_fails_the_proof(keep):
     with a_database() as database:
         result = prove_look_back(database, days=3, seed=3, keep=keep)
 

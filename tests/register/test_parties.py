@@ -51,7 +51,7 @@ def test_a_party_has_names_domains_and_a_slug(session):
         ({"parent_id": 99}, "parent"),
     ],
 )
-def test_problems_are_reported_by_field(session, given, field):
+def test_problems_of_a_party_are_reported_by_field(session, given, field):
     a_party(session)
 
     assert list(problems(session, **{"name": "Another", **given})) == [field]

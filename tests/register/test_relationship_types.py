@@ -93,7 +93,7 @@ def test_a_party_who_is_a_person_is_named_as_the_friend(session):
     assert relationship.current_sentence == "Ed Itor is a friend of Wren Callowpike."
 
 
-def test_braces_in_a_name_are_printed_as_they_are(session):
+def test_braces_in_a_name_are_shown_unchanged(session):
     relationship = a_relationship(session, a_party(session, "{owner} {0}"))
 
     assert relationship.current_sentence == "{owner} {0} advertises with us."

@@ -20,7 +20,7 @@ from tests.register.entries import CONTEXT, PUBLISHER, TODAY, a_party, a_relatio
 PRODUCT = {"our_side": OurSide.PRODUCT, "our_side_name": "ROSTR"}
 
 
-def test_a_type_brings_its_default_terms(session):
+def test_a_relationship_has_the_default_terms_of_its_type(session):
     party = a_party(session)
     customer = a_relationship(session, party, RelationshipType.CUSTOMER, **PRODUCT)
 
@@ -77,7 +77,7 @@ def test_a_look_back_is_counted_in_calendar_months(until, months, last):
         ({"detail": "x" * 201}, "detail"),
     ],
 )
-def test_problems_are_reported_by_field(session, given, field):
+def test_problems_of_a_relationship_are_reported_by_field(session, given, field):
     with pytest.raises(Invalid) as raised:
         a_relationship(session, a_party(session), **given)
 

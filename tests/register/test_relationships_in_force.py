@@ -36,7 +36,7 @@ def test_mandatory_relationships_come_first(session):
     assert list_relationships_in_force(session, [party.id], on=TODAY) == [always, default, context]
 
 
-def test_relationships_of_parents_apply_but_not_those_of_parts(session):
+def test_relationships_of_a_parent_party_apply_but_not_those_of_its_parts(session):
     group = a_party(session, "Group")
     label = a_party(session, "Label", parent_id=group.id)
     imprint = a_party(session, "Imprint", parent_id=label.id)
@@ -50,7 +50,7 @@ def test_relationships_of_parents_apply_but_not_those_of_parts(session):
     assert list_relationships_in_force(session, [group.id], on=TODAY) == [above]
 
 
-def test_a_circle_of_parents_ends(session):
+def test_parties_that_are_parents_of_each_other_make_no_endless_loop(session):
     one = a_party(session, "One")
     two = a_party(session, "Two", parent_id=one.id)
     one.parent_id = two.id

@@ -39,13 +39,13 @@ def questions(tree):
                 yield name
 
 
-def test_only_the_clock_asks_the_time():
+def test_only_the_clock_module_reads_the_time():
     asking = {(path, question) for path, tree in modules().items() for question in questions(tree)}
 
     assert asking <= JUSTIFIED
 
 
-def test_the_question_is_recognised_in_every_form():
+def test_reading_the_time_is_found_in_every_form():
     source = """
 from time import monotonic, time as now_in_seconds
 datetime.now(UTC), datetime.datetime.utcnow(), date.today(), time.time(), func.now()

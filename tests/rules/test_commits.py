@@ -14,7 +14,7 @@ def test_only_the_database_module_commits():
     assert committing == {"nif/database.py"}
 
 
-def test_it_commits_in_one_place():
+def test_the_database_module_commits_in_one_place():
     tree = modules()["nif/database.py"]
     places = [n for n in nodes(tree) if isinstance(n, ast.Attribute) and n.attr == "commit"]
 

@@ -13,13 +13,13 @@ DECISIONS = PROJECT / "docs" / "decisions"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
-def test_links_of_a_document_lead_to_files(path: Path) -> None:
+def test_links_of_a_document_lead_to_existing_files(path: Path) -> None:
     broken = [link for link in LINK.findall(path.read_text()) if not (path.parent / link).exists()]
 
     assert broken == []
 
 
-def test_every_decision_stands_in_the_index_with_its_title() -> None:
+def test_the_index_lists_every_decision_with_its_title() -> None:
     index = (DECISIONS / "README.md").read_text()
     for path in sorted(DECISIONS.glob("[0-9]*.md")):
         number, title = path.read_text().partition("\n")[0].removeprefix("# ").split(". ", 1)
@@ -27,7 +27,7 @@ def test_every_decision_stands_in_the_index_with_its_title() -> None:
         assert int(number) == int(path.name[:4])
 
 
-def test_the_modules_that_documents_name_are_there() -> None:
+def test_modules_that_documents_name_exist() -> None:
     names = re.compile(r"\bnif/[\w/]+\.py\b")
     missing = [
         (path.name, name)

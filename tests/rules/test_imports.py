@@ -19,7 +19,7 @@ def imported(tree):
             yield (node.module or "").partition(".")[0]
 
 
-def test_arrows_point_down():
+def test_a_package_imports_only_from_packages_below_it():
     linted = subprocess.run(
         [LINT_IMPORTS, "--no-cache"], cwd=PROJECT, capture_output=True, text=True, check=False
     )
@@ -27,7 +27,7 @@ def test_arrows_point_down():
     assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
-def test_no_import_stands_inside_a_function():
+def test_no_function_contains_an_import():
     hidden = [
         f"{path}:{node.lineno}"
         for path, tree in modules().items()
@@ -39,7 +39,7 @@ def test_no_import_stands_inside_a_function():
     assert hidden == []
 
 
-def test_only_the_mailer_knows_the_provider():
+def test_only_the_mailer_imports_the_provider():
     knowing = {path for path, tree in modules().items() if "sendgrid" in imported(tree)}
 
     assert knowing <= PROVIDER

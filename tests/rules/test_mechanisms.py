@@ -91,14 +91,14 @@ MECHANISMS: dict[str, tuple[str, Callable[[ast.AST], bool], str]] = {
 
 
 @pytest.mark.parametrize("name", MECHANISMS)
-def test_a_mechanism_has_one_home(name):
+def test_each_mechanism_is_in_one_module(name):
     home, is_another, _ = MECHANISMS[name]
 
     assert [path for path, tree in modules().items() if is_another(tree)] == [home]
 
 
 @pytest.mark.parametrize("name", MECHANISMS)
-def test_another_mechanism_would_be_found(name):
+def test_a_second_mechanism_for_the_same_need_is_found(name):
     _, is_another, example = MECHANISMS[name]
 
     assert is_another(ast.parse(example))
@@ -170,7 +170,7 @@ def test_no_table_has_a_second_kind_of_lease() -> None:
 # The worker's jobs: one table in nif/jobs/worker.py.
 
 
-def test_each_wake_up_names_a_job_of_the_worker(services: Services) -> None:
+def test_each_wake_up_names_an_existing_job_of_the_worker(services: Services) -> None:
     woken = {
         call.args[0].value
         for tree in modules().values()
@@ -182,7 +182,7 @@ def test_each_wake_up_names_a_job_of_the_worker(services: Services) -> None:
     assert woken <= set(Worker(services).jobs)
 
 
-def test_each_job_runs_by_itself_or_is_woken(services: Services) -> None:
+def test_each_job_runs_periodically_or_is_woken(services: Services) -> None:
     jobs = Worker(services).jobs
 
     assert [name for name, job in jobs.items() if job.seconds is None] == ["deliver_send"]
@@ -210,13 +210,13 @@ def posts_of_staff(tree: ast.AST) -> Iterator[str]:
 STAFF = "|".join(access.name for access in STAFF_ACCESS)
 
 
-def test_what_staff_post_is_a_staff_action() -> None:
+def test_each_form_that_staff_post_is_a_staff_action() -> None:
     found = {path for path, tree in modules().items() if any(posts_of_staff(tree))}
 
     assert found == MADE_BY_HAND.keys()
 
 
-def test_an_action_made_by_hand_would_be_found() -> None:
+def test_a_staff_action_made_in_another_way_is_found() -> None:
     view = "@blueprint.post('/')\n@open_to(Access.ADMIN)\ndef delete(): ..."
 
     assert list(posts_of_staff(ast.parse(view))) == ["delete"]
@@ -278,9 +278,9 @@ def test_forms_are_made_in_one_way():
         "render_template('a.html', problems={})",
     ],
 )
-def test_another_way_to_make_a_form_would_be_found(example):
+def test_a_form_made_in_another_way_is_found(example):
     assert has_a_form_protocol_of_its_own(ast.parse(example))
 
 
-def test_a_view_may_give_the_request_to_a_form():
+def test_a_view_that_gives_the_request_to_a_form_is_allowed():
     assert not has_a_form_protocol_of_its_own(ast.parse("form = ListForm(request.form)"))

@@ -61,7 +61,7 @@ def in_words(value):
     return value
 
 
-def test_migrations_build_what_the_models_describe(migrated):
+def test_migrations_create_the_tables_that_the_models_describe(migrated):
     with migrated.engine.connect() as connection:
         context = MigrationContext.configure(
             connection,
@@ -74,7 +74,7 @@ def test_migrations_build_what_the_models_describe(migrated):
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_migrations_build_nothing_else_either(migrated, new_database):
+def test_migrations_create_the_same_keys_names_and_lengths_as_the_models(migrated, new_database):
     """What compare_metadata passes over: keys, names, the length of words, tables without rowid."""
     modelled = new_database("modelled")
     Base.metadata.create_all(modelled.engine)
@@ -82,7 +82,7 @@ def test_migrations_build_nothing_else_either(migrated, new_database):
     assert described(migrated) == described(modelled)
 
 
-def test_every_table_takes_a_row(migrated):
+def test_every_table_accepts_a_row(migrated):
     with migrated.engine.begin() as connection:
         fill_with_samples(connection, Base.metadata.sorted_tables)
 
@@ -108,14 +108,14 @@ def test_every_value_of_an_enum_fits_its_column():
         assert max(len(member.value) for member in kind.enum_class) <= kind.length
 
 
-def test_going_all_the_way_back_leaves_nothing(migrated):
+def test_downgrading_to_the_beginning_leaves_no_table(migrated):
     command.downgrade(schema.alembic_config(migrated), "base")
 
     assert set(sa.inspect(migrated.engine).get_table_names()) <= {"alembic_version"}
     assert not schema.is_schema_current(migrated)
 
 
-def test_going_back_and_forth_ends_where_it_began(migrated):
+def test_downgrading_and_upgrading_again_gives_the_same_schema(migrated):
     before = described(migrated)
 
     command.downgrade(schema.alembic_config(migrated), "base")
@@ -126,7 +126,7 @@ def test_going_back_and_forth_ends_where_it_began(migrated):
     assert schema.is_schema_current(migrated)
 
 
-def test_a_database_of_before_the_baseline_is_told_so(new_database):
+def test_a_database_older_than_the_baseline_is_refused_with_a_message(new_database):
     database = new_database("before")
     with database.transaction() as session:
         session.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
@@ -137,7 +137,7 @@ def test_a_database_of_before_the_baseline_is_told_so(new_database):
             call(database)
 
 
-def test_no_id_is_ever_given_twice(migrated):
+def test_the_id_of_a_deleted_row_is_not_used_again(migrated):
     """Mails, pages and the audit log name rows that may be gone."""
     numbered = [t for t in Base.metadata.sorted_tables if t.autoincrement_column is not None]
     assert len(numbered) > 20
@@ -156,7 +156,7 @@ def test_no_id_is_ever_given_twice(migrated):
     assert repeated == []
 
 
-def test_an_empty_database_is_not_current(new_database):
+def test_an_empty_database_does_not_have_the_newest_schema(new_database):
     assert not schema.is_schema_current(new_database("empty"))
 
 
@@ -175,7 +175,7 @@ def test_a_migration_imports_nothing_from_nif(path):
     assert [name for name in imported if name.partition(".")[0] == "nif"] == []
 
 
-def test_migrations_are_numbered_and_one_after_the_other():
+def test_migrations_are_numbered_without_gaps():
     scripts = ScriptDirectory.from_config(Config(toml_file=PROJECT / "pyproject.toml"))
     line = [script.revision for script in scripts.walk_revisions()][::-1]
 

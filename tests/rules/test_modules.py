@@ -17,7 +17,7 @@ STANDARD_TERMS = {"paging", "publishing", "planning", "column_mapping", "name_ma
 
 
 @pytest.mark.parametrize("path", PACKAGES)
-def test_a_package_has_one_sentence_and_nothing_else(path):
+def test_the_init_file_of_a_package_has_one_sentence_and_nothing_else(path):
     tree = modules()[path]
     sentence = ast.get_docstring(tree)
 
@@ -28,7 +28,7 @@ def test_a_package_has_one_sentence_and_nothing_else(path):
     assert ". " not in sentence
 
 
-def test_there_is_no_module_for_everything_else():
+def test_no_module_is_called_utils_or_helpers():
     names = {path.rpartition("/")[2] for path in modules()}
 
     assert names.isdisjoint({"utils.py", "util.py", "helpers.py", "misc.py"})
@@ -40,7 +40,7 @@ def test_a_module_is_named_by_a_noun():
     assert {name for name in names if name.endswith("ing")} <= STANDARD_TERMS
 
 
-def test_no_class_name_stands_for_two_things():
+def test_no_two_classes_have_the_same_name():
     names = Counter(
         node.name
         for tree in modules().values()

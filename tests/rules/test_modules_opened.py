@@ -86,7 +86,7 @@ def to_follow(opened: set[str]) -> list[str]:
     )
 
 
-def test_publishing_a_story(app: Flask, database: Database) -> None:
+def test_publishing_a_story_opens_few_modules(app: Flask, database: Database) -> None:
     editor = signed_in(without_tokens(app), database, RoleName.EDITOR)
     address = saved(editor)
 
@@ -97,7 +97,9 @@ def test_publishing_a_story(app: Flask, database: Database) -> None:
     assert len(to_follow(opened)) <= 20, to_follow(opened)
 
 
-def test_importing_a_file(app: Flask, services: Services, database: Database) -> None:
+def test_importing_a_file_opens_few_modules(
+    app: Flask, services: Services, database: Database
+) -> None:
     """As an admin does: upload, map the columns, check the file, import it."""
     with database.transaction() as session:
         a_list(session)
@@ -118,7 +120,9 @@ def test_importing_a_file(app: Flask, services: Services, database: Database) ->
     assert len(to_follow(opened)) <= 26, to_follow(opened)
 
 
-def test_making_and_delivering_a_digest(services: Services, database: Database) -> None:
+def test_making_and_delivering_a_digest_opens_few_modules(
+    services: Services, database: Database
+) -> None:
     with database.transaction() as session:
         a_subscription(session, a_list(session))
         a_story(session)
@@ -138,7 +142,7 @@ def test_making_and_delivering_a_digest(services: Services, database: Database) 
     assert len(to_follow(opened)) <= 20, to_follow(opened)
 
 
-def test_subscribing(
+def test_subscribing_opens_few_modules(
     client: FlaskClient, services: Services, session: Session, database: Database
 ) -> None:
     with database.transaction() as setup:

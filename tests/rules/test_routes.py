@@ -54,7 +54,7 @@ def test_every_route_declares_its_access(app: Flask) -> None:
     assert {endpoint for endpoint in silent if not endpoint.startswith("security.")} == set()
 
 
-def test_library_pages_that_nif_does_not_offer_are_absent(client: FlaskClient) -> None:
+def test_pages_of_libraries_that_nif_does_not_offer_do_not_exist(client: FlaskClient) -> None:
     for address in ("/login/rescue", "/register", "/fs-static/js/webauthn.js"):
         assert client.get(address).status_code == 404
 
@@ -77,7 +77,7 @@ def test_staff_routes_send_strangers_to_sign_in(app: Flask, client: FlaskClient)
         assert "/login" in answer.location
 
 
-def test_staff_routes_have_staff_addresses(app: Flask) -> None:
+def test_addresses_of_staff_pages_begin_with_newsroom_account_or_admin(app: Flask) -> None:
     for rule in app.url_map.iter_rules():
         access = access_of_view(rule.endpoint, app.view_functions[rule.endpoint])
         if access is Access.AUTHOR:

@@ -18,7 +18,7 @@ OTHER_WORDS = re.compile(
 """Words of other products for things that have another name here."""
 
 
-def test_no_string_says_another_word():
+def test_no_string_uses_a_word_that_the_glossary_replaces():
     said = [
         f"{path}:{line}: {text}"
         for path, tree in modules().items()
@@ -30,11 +30,11 @@ def test_no_string_says_another_word():
 
 
 @pytest.mark.parametrize("path", templates(), ids=lambda path: str(path.relative_to(PROJECT)))
-def test_no_template_says_another_word(path):
+def test_no_template_uses_a_word_that_the_glossary_replaces(path):
     assert not OTHER_WORDS.search(path.read_text())
 
 
-def test_another_word_is_recognised():
+def test_a_word_that_the_glossary_replaces_is_found():
     for words in ("Your campaign", "BLACKLISTED", "a round-up", "Opt out", "opted in"):
         assert OTHER_WORDS.search(words)
     for words in ("The edition", "suppressed", "Adopt it", "a re-permission campaign", "champagne"):
@@ -95,7 +95,7 @@ def may_have_riddles(path: Path) -> bool:
     return bool(RIDDLES.search(text) or RIDDLES.search(text.replace("_", " ")))
 
 
-def test_nothing_is_written_in_riddles():
+def test_no_text_uses_an_unclear_phrase():
     found = [
         f"{path.relative_to(PROJECT)}:{line}: {match[0]}"
         for path in written_files()
@@ -107,7 +107,7 @@ def test_nothing_is_written_in_riddles():
     assert found == []
 
 
-def test_a_riddle_is_recognised():
+def test_an_unclear_phrase_is_found():
     for words in ("counted anew", "Let go who did not answer", "whom the house mails", "the brake"):
         assert RIDDLES.search(words)
     for words in ("Unsubscribe non-responders", "renewed", "the household", "letter", "breakers"):

@@ -93,7 +93,7 @@ def test_batch_counts_equal_delivery_counts(
     assert len(mailer.addresses()) == len(set(mailer.addresses())) == counts.accepted
 
 
-def test_counts_that_are_one_off_do_not_add_up() -> None:
+def test_a_count_that_is_wrong_by_one_does_not_add_up() -> None:
     counts = DeliveryCounts(
         audience=7, accepted=2, skipped=1, refused=1, render_failed=1, undecided=1, pending=1
     )

@@ -207,7 +207,7 @@ def test_a_request_from_before_the_trip_does_not_reset_the_breaker(
         (Unavailable("a 429", retry_after=900.0, is_limit=True), BreakerCause.RATE_LIMITED, 15),
     ],
 )
-def test_the_longest_wait_holds(
+def test_of_two_waits_the_longer_one_counts(
     database: Database, batches_of_seven: None, then: NotAccepted, cause: BreakerCause, minutes: int
 ) -> None:
     send_id = planned_send(database, count=14)

@@ -74,7 +74,9 @@ def test_an_undone_send_leaves_no_rows(services: Services) -> None:
     assert rows(services.database) == [0, 0, 0, 0]
 
 
-def test_after_its_slot_an_edition_is_withdrawn_and_can_be_made_again(services: Services) -> None:
+def test_an_edition_undone_after_its_slot_is_withdrawn_and_can_be_made_again(
+    services: Services,
+) -> None:
     take_back(services.database, made_by_hand(services, now=NOON), now=NOON)
 
     with services.database.transaction() as session:
@@ -90,7 +92,9 @@ def test_after_its_slot_an_edition_is_withdrawn_and_can_be_made_again(services: 
         assert plan_send(session, again, now=NOON) is not None
 
 
-def test_before_its_slot_the_edition_is_gone_and_the_slot_makes_its_own(services: Services) -> None:
+def test_an_edition_undone_before_its_slot_is_deleted_and_the_slot_makes_its_own(
+    services: Services,
+) -> None:
     take_back(services.database, made_by_hand(services, now=BEFORE), now=BEFORE)
 
     with services.database.transaction() as session:
@@ -107,7 +111,7 @@ def test_before_its_slot_the_edition_is_gone_and_the_slot_makes_its_own(services
 
 
 @pytest.mark.parametrize("released", [False, True])
-def test_after_a_claim_it_is_too_late_to_undo(services: Services, released: bool) -> None:
+def test_a_send_with_a_claimed_batch_cannot_be_undone(services: Services, released: bool) -> None:
     send_id = made_by_hand(services, now=NOON)
     claimed = claimed_batch(services.database, send_id, now=NOON + UNDO)
     if released:

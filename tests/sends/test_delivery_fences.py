@@ -77,7 +77,7 @@ def test_without_a_fence_from_the_provider_nothing_is_posted_and_the_breaker_tri
         assert session.scalars(select(Attempt)).all() == []
 
 
-def test_an_answer_during_a_recall_proves_nothing(
+def test_an_acceptance_that_comes_during_a_recall_proves_nothing(
     fenced_context: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = planned_send(database, count=3)

@@ -26,7 +26,7 @@ def ranges(session: Session, send: Send) -> list[tuple[int, int, int]]:
     return [tuple(row) for row in session.execute(query.order_by(Batch.first_subscriber_id))]
 
 
-def test_the_audience_is_everyone_confirmed_on_this_list(session: Session) -> None:
+def test_a_send_goes_to_everyone_confirmed_on_its_list(session: Session) -> None:
     a_subscription(session, a_list(session, slug="other"))
     mailing_list = a_list(session)
     confirmed = [a_subscription(session, mailing_list).subscriber_id for _ in range(3)]
@@ -40,7 +40,7 @@ def test_the_audience_is_everyone_confirmed_on_this_list(session: Session) -> No
     assert readers(session, send) == confirmed
 
 
-def test_2501_subscribers_with_gaps_between_their_ids_make_three_batches(session: Session) -> None:
+def test_subscribers_are_split_into_batches_of_1000_whatever_their_ids(session: Session) -> None:
     mailing_list = a_list(session)
     ids = subscriptions(session, mailing_list, 3000)
     gone = ids[::6][:499]

@@ -68,7 +68,7 @@ def test_a_subscriber_with_topics_gets_editions_that_have_one_of_them(
     assert readers(session, sent(session, services, other)) == ["ai"]
 
 
-def test_the_tags_of_the_pinned_revision_count(
+def test_the_tags_of_the_pinned_revision_decide_who_gets_the_edition(
     session: Session, services: Services, daily: MailingList
 ) -> None:
     a_reader(session, daily, "ai", "ai")

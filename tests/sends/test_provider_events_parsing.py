@@ -89,7 +89,7 @@ def troubles(session: Session) -> list[str | None]:
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=lambda junk: repr(junk)[:60])
-def test_junk_between_events_is_skipped(
+def test_malformed_entries_between_events_are_skipped(
     session: Session, caplog: pytest.LogCaptureFixture, junk: object
 ) -> None:
     good = ours(session)
@@ -101,7 +101,7 @@ def test_junk_between_events_is_skipped(
 
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:60])
-def test_no_event_can_block_the_ones_beside_it(session: Session, odd: dict[str, Any]) -> None:
+def test_no_event_blocks_other_events_of_its_post(session: Session, odd: dict[str, Any]) -> None:
     good = ours(session)
     process_events(session, {**good, "sg_event_id": "odd", **odd}, good)
 
@@ -110,7 +110,7 @@ def test_no_event_can_block_the_ones_beside_it(session: Session, odd: dict[str, 
 
 
 @pytest.mark.parametrize("kind", UNREADABLE)
-def test_unreadable_json_costs_that_event_at_most(session: Session, kind: str) -> None:
+def test_unreadable_json_loses_that_event_at_most(session: Session, kind: str) -> None:
     good = ours(session)
     odd = b'{"sg_event_id": "odd", "event": "bounce", "timestamp": 1, ' + UNREADABLE[kind] + b"}"
     provider_events.store_event_post(

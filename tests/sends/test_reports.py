@@ -59,7 +59,7 @@ def test_statistics_count_accepted_copies_events_and_unsubscribes_until_the_next
     ]
 
 
-def test_a_rolling_rate_is_that_of_the_seven_days_that_end_with_the_day() -> None:
+def test_a_rolling_rate_covers_the_seven_days_up_to_its_day() -> None:
     today = NOON.date()
     spans = [
         GrowthPeriod(day, day, {D: 950, B: 50, C: 2} if n == 0 else {D: 1000}, 0)

@@ -55,7 +55,7 @@ def copies(session: Session, limits: SendLimits, wanted: int, now: datetime = NO
         (42, None),
     ],
 )
-def test_the_warm_up_is_the_one_that_the_provider_uses(day: int, hourly: int | None) -> None:
+def test_the_warm_up_follows_the_schedule_of_the_provider(day: int, hourly: int | None) -> None:
     limits = SendLimits(warm_up_from=date(2026, 11, 20))
 
     assert limits.per_hour(date(2026, 11, 20) + timedelta(days=day)) == hourly
@@ -76,14 +76,14 @@ def test_a_rate_spreads_the_copies_over_time(
     assert copies(session, limits, 1000, ask_again_at) == first
 
 
-def test_no_limits_leave_no_trace_and_never_wait(session: Session) -> None:
+def test_without_limits_no_copies_are_counted_and_nothing_waits(session: Session) -> None:
     assert [copies(session, NO_SEND_LIMITS, 1000) for _ in range(3)] == [1000] * 3
     return_send_quota(session, 1000, NOON, now=NOON)
 
     assert copies(session, SEVEN_A_DAY, 1000) == 7
 
 
-def test_the_stricter_of_two_limits_holds(session: Session) -> None:
+def test_of_two_limits_the_stricter_one_counts(session: Session) -> None:
     limits = replace(WARMING, per_day=25)
 
     assert copies(session, limits, 1000) == 20

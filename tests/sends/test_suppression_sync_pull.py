@@ -62,7 +62,7 @@ def test_an_address_on_two_lists_keeps_the_more_severe_reason(
     assert suppressed(database) == {ANN: R.COMPLAINED}
 
 
-def test_provider_unsubscribes_leave_our_lists_and_bounces_do_not(
+def test_an_unsubscribe_at_the_provider_unsubscribes_from_our_lists_and_a_bounce_does_not(
     database: Database, mailer: FakeMailer
 ) -> None:
     with database.transaction() as session:

@@ -482,7 +482,7 @@ def live_on(database: Database, mailer: Shaky, meant: set[str]) -> None:
             suppression_sync.pull_suppressions(database.transaction, mailer, now=now)
 
 
-def test_after_any_failures_and_crashes_both_lists_agree_in_the_end(
+def test_both_lists_agree_in_the_end_after_any_failures_and_crashes(
     database: Database, clock: Clock
 ) -> None:
     """Histories of making, lifting, telling, failing and dying, and pulls in between."""

@@ -28,14 +28,14 @@ def is_on(session, now):
 @pytest.mark.parametrize(
     ("received", "held", "on"), [(100, 0, False), (101, 0, True), (60, 50, False), (60, 51, True)]
 )
-def test_it_switches_itself_on_when_unusually_many_sign_ups_come(session, received, held, on):
+def test_attack_mode_switches_on_when_unusually_many_sign_ups_come(session, received, held, on):
     add_signups(session, received, held=held)
 
     assert bool(attack_mode.update_attack_mode(session, now=NOON + 4 * MINUTE)) is on
     assert is_on(session, NOON + 4 * MINUTE) is on
 
 
-def test_the_usual_rate_of_the_site_is_no_attack(session):
+def test_attack_mode_stays_off_at_the_usual_rate_of_the_site(session):
     for hours in range(24 * 7):
         add_signups(session, 120, at=NOON - HOUR - hours * HOUR)
     add_signups(session, 150)
@@ -45,7 +45,7 @@ def test_the_usual_rate_of_the_site_is_no_attack(session):
     assert attack_mode.update_attack_mode(session, now=NOON + 6 * MINUTE)
 
 
-def test_it_switches_itself_off_after_half_a_calm_hour(session):
+def test_attack_mode_switches_off_after_half_an_hour_of_few_sign_ups(session):
     add_signups(session, 500)
     attack_mode.update_attack_mode(session, now=NOON + MINUTE)
     add_signups(session, 60, at=NOON + 10 * MINUTE)
@@ -58,7 +58,7 @@ def test_it_switches_itself_off_after_half_a_calm_hour(session):
     assert on == [True, True, True, False, False]
 
 
-def test_it_stays_on_while_many_sign_ups_come(session):
+def test_attack_mode_stays_on_while_many_sign_ups_come(session):
     for minutes in range(0, 120, 5):
         add_signups(session, 100, held=90, at=NOON + minutes * MINUTE)
     attack_mode.update_attack_mode(session, now=NOON + MINUTE * 10)
@@ -68,7 +68,7 @@ def test_it_stays_on_while_many_sign_ups_come(session):
     assert is_on(session, NOON + 119 * MINUTE)
 
 
-def test_a_person_switches_it_for_a_time(session):
+def test_a_person_switches_attack_mode_on_or_off_for_a_time(session):
     attack_mode.enable_attack_mode(session, until=NOON + HOUR, who="Ada", now=NOON)
     assert attack_mode.find_active_attack_mode(session, now=NOON).reason == "Ada switched it on."
     assert not attack_mode.update_attack_mode(session, now=NOON + 59 * MINUTE)
@@ -82,7 +82,7 @@ def test_a_person_switches_it_for_a_time(session):
     assert attack_mode.update_attack_mode(session, now=NOON + MINUTE)
 
 
-def test_admins_are_mailed_once(session, services):
+def test_admins_are_mailed_once_about_attack_mode(session, services):
     for email, role in (("a@example.com", RoleName.ADMIN), ("e@example.com", RoleName.EDITOR)):
         an_account(session, role, email=email).password = "a hash"
     an_account(session, RoleName.ADMIN, email="new@example.com").password = None
@@ -99,7 +99,7 @@ def test_admins_are_mailed_once(session, services):
     assert "/admin/sign-ups" in mail.message["text"]
 
 
-def test_counts_are_by_slot_and_are_deleted_after_eight_days(session):
+def test_sign_ups_are_counted_by_five_minutes_and_counts_deleted_after_eight_days(session):
     for seconds in (0, 299, 300):
         attack_mode.count_signup(session, held=seconds == 0, now=NOON + timedelta(seconds=seconds))
 

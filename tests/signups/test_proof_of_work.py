@@ -65,6 +65,6 @@ DEEP = {"challenge": {"parameters": {"data": {"form": "a ticket"}}}, "solution":
 
 
 @pytest.mark.parametrize("junk", [*JUNK, *(json.dumps(one) for one in (DEEP, [DEEP], None, 7))])
-def test_junk_is_refused_without_an_error(session, junk):
+def test_a_malformed_proof_is_refused_without_an_error(session, junk):
     assert not accepts(session, junk)
     assert not accepts(session, base64.b64encode(junk.encode()).decode())

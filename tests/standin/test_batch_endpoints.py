@@ -64,7 +64,7 @@ def test_an_unknown_batch_or_status_is_refused(inside: Standin, asked: Any, fiel
     assert (answer.status, error(answer)[1]) == (400, field)
 
 
-def test_only_so_many_batches_have_a_status_at_once(inside: Standin) -> None:
+def test_only_a_limited_number_of_batches_have_a_status_at_once(inside: Standin) -> None:
     inside.account.change({"most_cancelled": 2})
     batches = [new_batch(inside) for _ in range(3)]
 
@@ -87,7 +87,9 @@ def test_only_so_many_batches_have_a_status_at_once(inside: Standin) -> None:
         ("DELETE", f"{SCHEDULED}/x", "user.scheduled_sends.delete"),
     ],
 )
-def test_a_key_needs_the_scope(inside: Standin, method: str, path: str, scope: str) -> None:
+def test_a_key_without_the_scope_of_the_endpoint_is_refused(
+    inside: Standin, method: str, path: str, scope: str
+) -> None:
     inside.account.change({"keys": {API_KEY: SCOPES - {scope}}})
 
     answer = request_json(inside, method, path)

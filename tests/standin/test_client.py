@@ -40,7 +40,7 @@ def test_a_transactional_email_is_logged_with_its_id(standin: Standin, post: Pos
     assert record["deliveries"] == [[None, "ann@example.com"]]
 
 
-def test_the_log_counts_and_outlives_the_process(tmp_path: Path) -> None:
+def test_the_log_counts_acceptances_and_is_read_again_after_a_restart(tmp_path: Path) -> None:
     log = tmp_path / "accepted.jsonl"
     with Standin("--check", "light", log=log) as standin:
         answer = post_once(standin)
@@ -88,7 +88,7 @@ def test_refusals_are_counted_by_status(standin: Standin, post: Post) -> None:
     assert standin.stats()["refusals"]["400"] >= 1
 
 
-def test_many_post_at_once(standin: Standin, post: Post) -> None:
+def test_many_clients_post_at_once(standin: Standin, post: Post) -> None:
     before = standin.stats()["recipients"]
     bodies = [mail(reader(1000 + number)) for number in range(40)]
 
@@ -99,7 +99,7 @@ def test_many_post_at_once(standin: Standin, post: Post) -> None:
     assert standin.stats()["recipients"] == before + 40
 
 
-def test_the_account_changes_while_it_runs(standin: Standin, post: Post) -> None:
+def test_the_account_can_be_changed_while_the_stand_in_runs(standin: Standin, post: Post) -> None:
     standin.account(credits=0)
     refused = post(mail()).status
     standin.account(credits=None)
@@ -138,7 +138,7 @@ def told_of(webhook: Webhook, *deliveries: str) -> list[tuple[str, int]]:
     ]
 
 
-def test_scheduled_mail_goes_at_its_time_unless_it_is_cancelled(
+def test_scheduled_mail_is_sent_at_its_time_unless_it_is_cancelled(
     standin: Standin, post: Post, webhook: Webhook
 ) -> None:
     standin.account(batch_ids=["kept", "stopped"], cancel_margin=0.5)

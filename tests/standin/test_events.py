@@ -39,7 +39,7 @@ def standin() -> Iterator[Standin]:
         yield standin
 
 
-def test_posts_verify_with_sendgrids_own_helper(
+def test_posts_have_signatures_that_sendgrids_own_helper_verifies(
     standin: Standin, post: Post, webhook: Webhook
 ) -> None:
     post(mail(reader(1)))
@@ -55,7 +55,7 @@ def test_posts_verify_with_sendgrids_own_helper(
     assert len(standin.public_key) == 124
 
 
-def test_another_key_does_not_verify(standin: Standin) -> None:
+def test_a_signature_of_another_key_is_invalid(standin: Standin) -> None:
     headers = Signer().headers(b"[]\r\n")
 
     assert not EventWebhook(standin.public_key).verify_signature(
@@ -91,7 +91,9 @@ def test_events_carry_custom_arguments_categories_and_ids(
         ("mpp+ann", ["processed", "delivered", "open"]),
     ],
 )
-def test_the_local_part_decides_the_outcome_of_mail(local_part: str, kinds: list[str]) -> None:
+def test_the_name_before_the_at_sign_decides_the_outcome_of_mail(
+    local_part: str, kinds: list[str]
+) -> None:
     events = outcome(local_part)
 
     assert [event["event"] for event in events] == kinds
@@ -132,7 +134,9 @@ def test_mail_after_a_reported_bounce_is_a_problem(
     assert told(standin, webhook)[-1] == ("hard+ann@example.com", "dropped")
 
 
-def test_duplicates_come_up_to_46_times(standin: Standin, post: Post, webhook: Webhook) -> None:
+def test_a_duplicated_event_is_posted_up_to_46_times(
+    standin: Standin, post: Post, webhook: Webhook
+) -> None:
     post(mail(*(reader(n) for n in range(30))))
     told(standin, webhook, "duplicate")
 
@@ -163,7 +167,7 @@ def test_lost_events_never_arrive(standin: Standin, post: Post, webhook: Webhook
     assert standin.stats()["events"]["lost"] == lost
 
 
-def test_dead_events_are_made_and_never_posted(
+def test_events_of_a_dead_webhook_are_made_and_never_posted(
     standin: Standin, post: Post, webhook: Webhook
 ) -> None:
     post(mail(reader(1)))
@@ -190,7 +194,9 @@ def test_all_events_of_some_requests_come_late(
     assert len(webhook.events()) == 80
 
 
-def test_delayed_and_strange_events_arrive(standin: Standin, post: Post, webhook: Webhook) -> None:
+def test_events_that_are_delayed_or_unknown_are_posted(
+    standin: Standin, post: Post, webhook: Webhook
+) -> None:
     post(mail(*(reader(n) for n in range(5))))
 
     assert len(told(standin, webhook, "delayed+strange")) >= 10

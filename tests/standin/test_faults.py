@@ -48,7 +48,9 @@ def test_a_refusal_accepts_nothing(
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_lie_accepts_the_mail_and_denies_it(standin: Standin, post: Post, status: int) -> None:
+def test_mail_may_be_accepted_although_the_answer_is_an_error(
+    standin: Standin, post: Post, status: int
+) -> None:
     before = accepted(standin)
     standin.push_fault(f"accept_then_{status}")
 
@@ -78,7 +80,9 @@ def test_a_broken_connection_leaves_the_client_uncertain(
 
 
 @pytest.mark.parametrize("kind", ["slow", "no_message_id"])
-def test_a_mishap_is_answered_202_nevertheless(standin: Standin, post: Post, kind: str) -> None:
+def test_a_slow_answer_and_one_without_a_message_id_are_acceptances(
+    standin: Standin, post: Post, kind: str
+) -> None:
     standin.push_fault(kind, seconds=0.05)
 
     answer = post(mail())
@@ -118,7 +122,7 @@ def test_an_address_is_refused_wherever_it_stands(standin: Standin, post: Post) 
     assert statuses == [202, 400, 400, 202]
 
 
-def test_faults_come_in_order(standin: Standin, post: Post) -> None:
+def test_faults_happen_in_the_order_in_which_they_were_added(standin: Standin, post: Post) -> None:
     standin.push_fault("refuse_503", skip=1, times=2)
     standin.push_fault("refuse_500")
 
@@ -159,7 +163,7 @@ def test_mail_accepted_late_is_accepted_after_the_client_gave_up(
     assert (in_doubt, accepted(standin)) == (before, before + 1)
 
 
-def test_a_fault_can_meet_another_endpoint(standin: Standin, post: Post) -> None:
+def test_a_fault_can_be_set_for_another_endpoint(standin: Standin, post: Post) -> None:
     path = "/v3/user/scheduled_sends"
     standin.account(batch_ids=["b"])
     for kind in ("refuse_503", "accept_then_500"):

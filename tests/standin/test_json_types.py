@@ -13,11 +13,11 @@ from tests.standin.sample_mail import mail, reader
 from tests.standin.test_rules import CASES
 
 
-def test_mail_as_nif_posts_it_is_plain() -> None:
+def test_mail_as_nif_posts_it_has_only_the_expected_json_types() -> None:
     assert json_types.is_plain(mail(*(reader(n) for n in range(1000))))
 
 
-def test_values_that_may_be_too_large_are_not_plain() -> None:
+def test_mail_with_values_that_may_be_too_large_gets_the_full_checks() -> None:
     assert not json_types.is_plain(mail({**reader(1), "custom_args": {"key": "v" * 201}}))
     assert not json_types.is_plain(mail(reader(1), custom_args={"key": "v" * 201}))
 

@@ -125,7 +125,7 @@ def test_mail_to_unconfirmed_or_suppressed_subscribers_is_reported() -> None:
     ]
 
 
-def test_a_rate_above_the_ramp_is_reported() -> None:
+def test_a_rate_above_the_limit_is_reported() -> None:
     (problem,) = problems(mail(reader(1)), mail(reader(2), reader(3)), ramp=2)
 
     assert problem == "3 recipients within 3600 s are above the ramp of 2"
@@ -139,7 +139,7 @@ def test_a_transactional_email_needs_no_list_headers() -> None:
     assert problems(body) == []
 
 
-def test_a_light_mailbox_checks_a_sample() -> None:
+def test_a_light_mailbox_checks_only_a_sample_of_its_mail() -> None:
     mailbox = Mailbox(Account(), light=True)
     mailbox.take(mail(*(reader(n) for n in range(250))), "id")
 

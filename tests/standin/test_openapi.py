@@ -53,6 +53,8 @@ def test_mail_as_nif_posts_it_is_valid(schema: Any) -> None:
         mail(mail_settings={"sandbox_mode": {"enable": "true"}}),
     ],
 )
-def test_what_twilio_calls_invalid_is_refused(schema: Any, body: dict[str, Any]) -> None:
+def test_mail_that_the_published_api_description_calls_invalid_is_refused(
+    schema: Any, body: dict[str, Any]
+) -> None:
     assert not schema.is_valid(body)
     assert rules.check_mail(body, Account()) is not None

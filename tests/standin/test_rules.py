@@ -212,7 +212,7 @@ def test_a_broken_rule_is_answered_with_its_message(
     assert errors(body, Account(asm_groups={1}))[field].startswith(message)
 
 
-def test_mail_as_nif_posts_it_is_fine() -> None:
+def test_mail_as_nif_posts_it_breaks_no_rule() -> None:
     assert errors(mail(*(reader(n) for n in range(1000)))) == {}
 
 
@@ -233,7 +233,7 @@ def test_too_many_personalizations_are_counted() -> None:
     assert b"You have provided 1001 personalizations." in answer.body
 
 
-def test_help_points_at_the_field_without_its_index() -> None:
+def test_the_help_link_of_an_error_names_the_field_without_its_index() -> None:
     answer = rules.check_mail(one(to=[]), Account())
 
     assert answer is not None
@@ -249,7 +249,7 @@ def test_duplicates_across_personalizations_can_be_allowed() -> None:
     assert errors(body, Account(cross_dup="allow")) == {}
 
 
-def test_an_unverified_sender_is_403_and_no_credits_are_401() -> None:
+def test_an_unverified_sender_is_answered_with_403_and_used_up_credits_with_401() -> None:
     stranger = rules.check_mail({**mail(), "from": {"email": "a@b.example"}}, Account())
     broke = rules.check_mail(mail(), Account(credits=0))
 

@@ -31,7 +31,7 @@ def waiting(inside: Standin) -> int:
     return inside.emitter.counts()["waiting"]
 
 
-def test_scheduled_mail_is_logged_at_once_and_goes_at_its_time(inside: Standin) -> None:
+def test_scheduled_mail_is_logged_at_once_and_sent_at_its_time(inside: Standin) -> None:
     batch_id = new_batch(inside)
 
     assert send(inside, batch_id) == 202
@@ -45,7 +45,7 @@ def test_scheduled_mail_is_logged_at_once_and_goes_at_its_time(inside: Standin) 
     assert (waiting(inside), inside.schedule.counts()) == (1, {"held": 0, "discarded": 0})
 
 
-def test_mail_of_the_past_or_of_no_time_goes_at_once(inside: Standin) -> None:
+def test_mail_scheduled_for_the_past_or_not_at_all_is_sent_at_once(inside: Standin) -> None:
     send(inside, new_batch(inside), send_at=1)
     request_json(inside, "POST", SEND, mail(reader(2), batch_id=new_batch(inside)))
 
@@ -73,7 +73,7 @@ def test_mail_of_a_cancelled_batch_is_discarded(inside: Standin, cancel_first: b
 
 
 @pytest.mark.parametrize(("chance", "discarded"), [(0.0, []), (1.0, ["1"])])
-def test_a_late_cancel_is_accepted_and_works_by_chance(
+def test_a_late_cancel_is_accepted_and_stops_the_mail_only_by_chance(
     inside: Standin, chance: float, discarded: list[str]
 ) -> None:
     inside.account.change({"late_cancel_works": chance, "cancel_margin": 7200})

@@ -31,7 +31,7 @@ def only_error(answer: Answer) -> dict[str, Any]:
     return error
 
 
-def test_an_unknown_path_is_404_and_a_wrong_method_405(inside: Standin) -> None:
+def test_an_unknown_path_is_answered_with_404_and_a_wrong_method_with_405(inside: Standin) -> None:
     assert request_json(inside, path="/v3/mail").status == 404
     assert request_json(inside, method="GET").status == 405
 
@@ -45,7 +45,7 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405(inside: Standin) -> None:
         ("Bearer SG.readonly", 403, error_messages.FORBIDDEN),
     ],
 )
-def test_a_key_has_to_be_known_and_allowed(
+def test_a_key_that_is_unknown_or_not_allowed_is_refused(
     inside: Standin, authorization: str, status: int, message: str
 ) -> None:
     inside.account.change({"keys": {"SG.standin": ["mail.send"], "SG.readonly": ["stats.read"]}})
@@ -70,7 +70,7 @@ def test_a_body_beyond_30_megabytes_is_answered_by_nginx(inside: Standin) -> Non
     assert b"<title>413 Request Entity Too Large</title>" in answer.body
 
 
-def test_a_body_has_to_be_called_json(inside: Standin) -> None:
+def test_a_body_without_the_content_type_of_json_is_refused(inside: Standin) -> None:
     answer = request_json(inside, headers={"content-type": "text/plain"})
 
     assert answer.status == 415
@@ -96,7 +96,7 @@ def test_wrong_json_types_are_a_bad_request(inside: Standin, body: bytes) -> Non
     assert only_error(answer) == {"message": "Bad Request", "field": None, "help": None}
 
 
-def test_a_body_has_to_be_utf8(inside: Standin) -> None:
+def test_a_body_that_is_not_utf8_is_refused(inside: Standin) -> None:
     assert (
         only_error(request_json(inside, b'{"subject": "\xff"}'))["message"]
         == error_messages.INVALID_UTF8
@@ -119,7 +119,7 @@ def test_nothing_is_stored_unless_the_whole_body_is_valid(inside: Standin) -> No
     assert inside.mailbox.find() == []
 
 
-def test_the_sandbox_answers_200_and_sends_nothing(inside: Standin) -> None:
+def test_a_request_in_sandbox_mode_is_answered_with_200_and_sends_nothing(inside: Standin) -> None:
     inside.account.change({"credits": 1})
     body = orjson.dumps(mail(mail_settings={"sandbox_mode": {"enable": True}}))
 
@@ -128,7 +128,7 @@ def test_the_sandbox_answers_200_and_sends_nothing(inside: Standin) -> None:
     assert inside.acceptances.recipients == 0
 
 
-def test_credits_are_spent_by_the_recipient(inside: Standin) -> None:
+def test_each_recipient_costs_one_credit(inside: Standin) -> None:
     inside.account.change({"credits": 3})
     statuses = [
         request_json(inside, orjson.dumps(mail(reader(n), reader(n + 9)))).status for n in (1, 2)
@@ -137,7 +137,7 @@ def test_credits_are_spent_by_the_recipient(inside: Standin) -> None:
     assert statuses == [202, 401]
 
 
-def test_the_key_of_the_webhook_is_served(inside: Standin) -> None:
+def test_the_public_key_of_the_webhook_can_be_fetched(inside: Standin) -> None:
     answer = request_json(inside, method="GET", path="/v3/user/webhooks/event/settings/signed/1")
 
     assert orjson.loads(answer.body) == {"public_key": inside.emitter.signer.public_key}

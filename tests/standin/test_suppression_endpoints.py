@@ -45,7 +45,9 @@ def suppress(inside: Standin, **lists: Any) -> None:
         ("unsubscribes", {"created", "email"}),
     ],
 )
-def test_items_have_the_documented_keys(inside: Standin, name: str, keys: set[str]) -> None:
+def test_entries_of_a_list_have_the_documented_fields(
+    inside: Standin, name: str, keys: set[str]
+) -> None:
     suppress(inside, **{name: ["Ann@Example.com"]})
 
     (item,) = listed(inside, f"/v3/suppression/{name}")
@@ -66,7 +68,7 @@ def test_pages_are_newest_first_within_times_and_by_prefix(inside: Standin) -> N
     assert emails(inside, email="%@a.") == ["ann@a.example", "bea@a.example"]
 
 
-def test_a_page_has_500_items_at_most(inside: Standin) -> None:
+def test_a_page_has_at_most_500_entries(inside: Standin) -> None:
     suppress(inside, bounces=[f"reader{n}@example.com" for n in range(501)])
 
     assert len(listed(inside)) == len(listed(inside, limit="500")) == 500
@@ -74,7 +76,7 @@ def test_a_page_has_500_items_at_most(inside: Standin) -> None:
         assert request_json(inside, "GET", BOUNCES, **query).status == 400
 
 
-def test_addresses_are_taken_off_by_name_or_all(inside: Standin) -> None:
+def test_addresses_are_removed_by_name_or_all_at_once(inside: Standin) -> None:
     suppress(inside, bounces=["a@example.com", "b@example.com", "c@example.com"])
 
     named = request_json(inside, "DELETE", BOUNCES, {"emails": ["A@example.com"]}).status
@@ -92,14 +94,14 @@ def test_addresses_are_taken_off_by_name_or_all(inside: Standin) -> None:
     "body",
     [{"emails": [ANN], "delete_all": True}, {}, {"delete_all": False}, {"emails": ANN}, None],
 )
-def test_a_removal_names_addresses_or_all(inside: Standin, body: Any) -> None:
+def test_a_removal_without_addresses_and_without_all_is_refused(inside: Standin, body: Any) -> None:
     suppress(inside, bounces=[ANN])
 
     assert request_json(inside, "DELETE", BOUNCES, body).status == 400
     assert emails(inside) == [ANN]
 
 
-def test_one_address_is_listed_alone(inside: Standin) -> None:
+def test_the_entry_of_one_address_can_be_fetched(inside: Standin) -> None:
     suppress(inside, bounces=[ANN])
 
     assert emails(inside, f"{BOUNCES}/{ANN}") == [ANN]
@@ -123,13 +125,13 @@ def test_global_unsubscribes_have_a_path_of_their_own(inside: Standin) -> None:
 
 
 @pytest.mark.parametrize("name", DETAILS)
-def test_all_lists_but_blocks_have_mail_dropped(inside: Standin, name: str) -> None:
+def test_mail_to_an_address_on_any_list_but_blocks_is_dropped(inside: Standin, name: str) -> None:
     suppress(inside, **{name: [ANN]})
 
     assert inside.account.suppressions.drop_reason(ANN, {}) == DROP_REASONS.get(name)
 
 
-def test_a_bypass_leaves_the_other_lists_in_force(inside: Standin) -> None:
+def test_bypassing_one_list_leaves_the_other_lists_in_force(inside: Standin) -> None:
     suppress(inside, bounces=[ANN], unsubscribes=[ANN])
     lists = inside.account.suppressions
 
@@ -139,7 +141,7 @@ def test_a_bypass_leaves_the_other_lists_in_force(inside: Standin) -> None:
     assert lists.drop_reason(ANN, {"bypass_list_management": {"enable": True}}) is None
 
 
-def test_outcomes_of_mail_fill_the_lists(inside: Standin) -> None:
+def test_bounces_and_complaints_put_addresses_on_the_lists(inside: Standin) -> None:
     names = ["hard", "s5110", "async", "soft", "noresolve", "spam", "mpp"]
     readers = [reader(n, f"{name}+ann@example.com") for n, name in enumerate(names)]
     request_json(inside, "POST", SEND, mail(*readers))
@@ -157,7 +159,7 @@ def test_outcomes_of_mail_fill_the_lists(inside: Standin) -> None:
     assert statuses == ["5.1.1", "5.1.10", "5.1.1"]
 
 
-def test_an_address_taken_off_a_list_may_be_mailed_again(inside: Standin) -> None:
+def test_an_address_removed_from_a_list_may_be_mailed_again(inside: Standin) -> None:
     suppress(inside, bounces=[ANN, "bea@example.com"], spam_reports=["bea@example.com"])
     inside.account.told = {ANN, "bea@example.com", "eve@example.com"}
 
@@ -175,7 +177,9 @@ def test_an_address_taken_off_a_list_may_be_mailed_again(inside: Standin) -> Non
         ("POST", GLOBAL, "suppression.create"),
     ],
 )
-def test_a_key_needs_the_scope(inside: Standin, method: str, path: str, scope: str) -> None:
+def test_a_key_without_the_scope_of_the_endpoint_is_refused(
+    inside: Standin, method: str, path: str, scope: str
+) -> None:
     inside.account.change({"keys": {"SG.few": SCOPES - {scope}}})
 
     answer = request_json(inside, method, path, key="SG.few")

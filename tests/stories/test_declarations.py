@@ -121,7 +121,7 @@ def test_the_full_style_has_one_negative_sentence(session):
     )
 
 
-def test_the_negative_sentence_has_only_what_was_affirmed(session):
+def test_the_negative_sentence_names_only_what_the_editor_affirmed(session):
     answers = {**NOTHING_TO_DECLARE, DeclarationQuestion.AI: AnswerInput(StoryAiUse.TOOLING)}
     del answers[DeclarationQuestion.MONEY]
 

@@ -39,7 +39,7 @@ def test_the_slug_of_a_draft_follows_its_headline(session):
     assert (story.headline, story.slug) == ("Palisade Buys", "palisade-buys")
 
 
-def test_a_clash_of_slugs_takes_the_next_number(session):
+def test_a_second_story_with_the_same_slug_takes_the_next_number(session):
     for headline in ("Palisade Sells Out", "Palisade"):
         a_draft(session, headline=headline)
 

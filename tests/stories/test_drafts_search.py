@@ -35,7 +35,7 @@ def some_stories(session: Session) -> None:
         ("live mus", "100% of Royalties"),
     ],
 )
-def test_a_part_of_a_word_is_enough(
+def test_a_story_is_found_by_a_part_of_a_word(
     session: Session, some_stories: None, words: str, found: str
 ) -> None:
     assert headlines(session, words=words) == [found]
@@ -57,7 +57,9 @@ def test_a_story_is_found_by_its_present_words_only(session: Session) -> None:
     assert headlines(session, words="after") == ["After"]
 
 
-def test_state_and_author_narrow_the_search(session: Session, some_stories: None) -> None:
+def test_a_search_can_be_limited_to_a_state_and_an_author(
+    session: Session, some_stories: None
+) -> None:
     me = an_account(session)
     a_draft(session, headline="My noise").author_id = me.id
     session.flush()
@@ -81,7 +83,7 @@ def test_pages_of_results_have_every_story_once(session: Session) -> None:
     assert third.after is None
 
 
-def test_folding_is_idempotent() -> None:
+def test_folding_a_text_again_changes_nothing() -> None:
     assert (
         fold_search_text(fold_search_text("  ÀÉ’s  ß "))
         == fold_search_text("  ÀÉ’s  ß ")

@@ -270,7 +270,7 @@ def test_the_page_version_grows_with_every_change_that_readers_see(session):
     assert versions == [0, 0, 1, 2]
 
 
-def test_backdating_a_story_leaves_others_unchanged(session):
+def test_backdating_a_story_leaves_other_stories_unchanged(session):
     other, revision = a_story(session), a_story(session)
     story = get_story(session, revision.story_id)
     earlier = NOON - timedelta(days=300)

@@ -78,14 +78,14 @@ def test_a_changed_fact_is_named(before, after, what):
         ("then Palisade, and others, sold 12", "then Palisade and others sold 12"),
     ],
 )
-def test_misspellings_and_repaired_links_are_style(before, after):
+def test_correcting_misspellings_and_links_is_a_style_edit(before, after):
     found = list_protected_changes(revision(bullets=[before]), revision(bullets=[after]))
 
     assert found == []
 
 
 @given(st.sampled_from(FACTS), st.integers(0, 12), st.booleans())
-def test_no_fact_is_added_or_removed_as_style(fact, place, is_added):
+def test_adding_or_removing_a_fact_is_not_a_style_edit(fact, place, is_added):
     words = QUIET.split()
     with_it = " ".join([*words[:place], fact, *words[place:]])
     pair = (QUIET, with_it) if is_added else (with_it, QUIET)
@@ -94,49 +94,49 @@ def test_no_fact_is_added_or_removed_as_style(fact, place, is_added):
 
 
 @given(st.permutations(NAMES[:4]), st.permutations(NAMES[:4]))
-def test_names_cannot_swap_places_as_style(first, second):
+def test_swapping_two_names_is_not_a_style_edit(first, second):
     before, after = (f"then {' then '.join(names)} came" for names in (first, second))
 
     assert bool(between(before, after)) == (list(first) != list(second))
 
 
 @given(st.integers(0, 10**12), st.integers(0, 10**12))
-def test_no_number_changes_as_style(one, other):
+def test_changing_a_number_is_not_a_style_edit(one, other):
     found = between(f"it was {one:,} in all", f"it was {other:,} in all")
 
     assert bool(found) == (one != other)
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="“”"), min_size=1, max_size=30))
-def test_nothing_is_added_to_a_quotation_as_style(words):
+def test_adding_to_a_quotation_is_not_a_style_edit(words):
     assert between("he said “so it is”", f"he said “so it is{words}”")
 
 
 @pytest.mark.parametrize("field", ["headline", "dek", "byline"])
 @given(st.text(min_size=1, max_size=20).filter(lambda text: text.strip()))
-def test_any_change_of_headline_dek_or_byline_is_protected(field, text):
+def test_changing_headline_dek_or_byline_is_not_a_style_edit(field, text):
     assert list_protected_changes(revision(), revision(**{field: f"the sale {text} x"}))
 
 
-def test_no_line_is_added_or_removed_as_style():
+def test_adding_or_removing_a_line_is_not_a_style_edit():
     one, two = revision(bullets=["it is so"]), revision(bullets=["it is so", "he objects"])
 
     assert list_protected_changes(one, two) == list_protected_changes(two, one) == ["a whole line"]
 
 
-def test_changed_sources_of_a_statement_are_not_style():
+def test_changing_the_sources_of_a_statement_is_not_a_style_edit():
     one, other = (revision(bullets=["it is so"], sources=[n]) for n in (1, 2))
 
     assert list_protected_changes(one, other) == ["the sources of a statement"]
 
 
-def test_a_changed_transparency_block_is_not_style():
+def test_changing_the_transparency_block_is_not_a_style_edit():
     block = [{"kind": "money", "text": "Somebody paid.", "links": []}]
 
     assert list_protected_changes(revision(), revision(block=block)) == ["the transparency block"]
 
 
-def test_a_changed_tag_is_style():
+def test_changing_a_tag_is_a_style_edit():
     assert list_protected_changes(revision(), revision(tags=[["ai", "AI"]])) == []
 
 

@@ -28,7 +28,9 @@ from nif.stories.text import render_inline_html, split_source_references, strip_
         ("[x](data:text/html,<script>)", None, "[x](data:text/html,<script>)"),
     ],
 )
-def test_a_line_is_rendered_and_stripped(text: str, marked_up: str | None, words: str) -> None:
+def test_a_line_is_rendered_as_html_and_as_plain_text(
+    text: str, marked_up: str | None, words: str
+) -> None:
     assert strip_markup(text) == words
     if marked_up is not None:
         assert render_inline_html(text) == marked_up

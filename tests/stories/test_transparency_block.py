@@ -112,7 +112,7 @@ def test_without_records_the_block_is_empty():
     assert reason_clause_of(Story(sources=[])) == ""
 
 
-def test_a_reason_without_sources_stands_alone():
+def test_a_story_without_sources_has_only_the_sentence_of_its_reason():
     said = sentences(reason=ReasonCode.EXCLUSIVE)
 
     assert said == [

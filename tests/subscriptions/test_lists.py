@@ -67,7 +67,7 @@ def test_all_wrong_settings_are_reported_at_once(session):
     assert list(refusal.value.problems) == ["slug", "title", "zone"]
 
 
-def test_a_slug_is_used_once(session):
+def test_a_slug_that_is_taken_is_refused(session):
     create_list(session, make_settings(title="The First"), now=NOON)
 
     with pytest.raises(Invalid, match="daily"):
@@ -101,7 +101,7 @@ def test_updating_a_list_returns_each_changed_setting(session):
     assert (noise.title, noise.schedule, noise.version) == ("NIF Daily", "daily 07:30", 0)
 
 
-def test_the_slug_never_changes_and_saving_the_same_is_no_change(session):
+def test_the_slug_never_changes_and_saving_the_same_settings_changes_nothing(session):
     daily = a_list(session)
 
     assert change_list(session, daily, slug="other") == {}

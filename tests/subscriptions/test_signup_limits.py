@@ -76,7 +76,7 @@ def test_an_address_gets_one_mail_a_day_and_three_confirmations_a_month(session)
     assert allow_mail(session, "bob@example.com", now=NOON)
 
 
-def test_the_wider_network_of_a_network():
+def test_the_wider_network_has_a_prefix_of_16_or_32_bits():
     assert wider_network_of("192.0.2.0/24") == "192.0.0.0/16"
     assert wider_network_of("2001:db8:1::/48") == "2001:db8::/32"
     assert wider_network_of("unknown") == "unknown"

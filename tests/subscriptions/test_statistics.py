@@ -233,7 +233,7 @@ def day_counts(session):
     return {(list_id, day, metric): count for list_id, day, metric, count in rows}
 
 
-def test_counters_states_and_consents_agree_whatever_readers_do(session):
+def test_counters_states_and_consents_agree_whatever_subscribers_do(session):
     run_state_machine_as_test(
         lambda: Readers(session),
         settings=hypothesis.settings(

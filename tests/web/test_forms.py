@@ -57,7 +57,7 @@ def submitted(**fields: str) -> Order:
     return Order(MultiDict({"name": "Ann", **fields}))
 
 
-def test_texts_are_cleaned() -> None:
+def test_typed_text_is_cleaned() -> None:
     form = submitted(name=" A\0nn \n B ", notes=" one\r\n\x07two \n\n")
 
     assert form.validate(), form.problems
@@ -65,7 +65,7 @@ def test_texts_are_cleaned() -> None:
     assert form.notes.lines == ["one", "two"]
 
 
-def test_values_are_read() -> None:
+def test_values_of_a_form_are_read_in_their_types() -> None:
     form = submitted(size="large", pieces="7", by="2026-11-30", gift="1")
 
     assert form.validate(), form.problems
@@ -143,7 +143,7 @@ def test_joiners_and_the_layout_of_several_lines_are_kept() -> None:
     assert form.notes.data == text
 
 
-def test_the_problems_that_a_rule_finds_join_those_of_the_form() -> None:
+def test_problems_found_by_a_rule_are_added_to_those_of_the_form() -> None:
     form = submitted(name="")
     form.validate()
 
@@ -162,7 +162,7 @@ def test_a_rule_may_refuse_a_form_that_was_not_checked() -> None:
     assert form.problems == {"by": "That is too late."}
 
 
-def test_each_form_in_a_form_has_its_problems() -> None:
+def test_problems_of_a_nested_form_are_kept_with_it() -> None:
     form = submitted(**{"home-street": "x" * 11})
     form.validate()
 
@@ -173,7 +173,7 @@ def test_each_form_in_a_form_has_its_problems() -> None:
     assert form.home.form.form_errors == ["Nobody lives there."]
 
 
-def test_the_same_problem_stands_beside_each_of_its_fields() -> None:
+def test_a_problem_of_two_fields_is_shown_beside_both() -> None:
     form = submitted()
 
     form.refuse(Invalid({"notes": "Say more.", "pieces": "Say more."}))
@@ -189,7 +189,7 @@ def test_a_choice_without_labels_is_checked_by_the_rule() -> None:
     assert form.shop.options == [("6", "The old one", False), ("7", "The new one", True)]
 
 
-def test_a_conflict_is_no_problem_of_a_field() -> None:
+def test_a_conflict_is_reported_beside_no_field() -> None:
     form = submitted()
     form.validate()
 

@@ -132,7 +132,9 @@ def test_what_an_action_stored_elsewhere_is_removed_where_it_or_its_commit_fails
     assert left == LEFT_BEHIND
 
 
-def test_others_may_not(new_app: Flask, admin: FlaskClient, database: Database) -> None:
+def test_an_account_without_permission_cannot_act(
+    new_app: Flask, admin: FlaskClient, database: Database
+) -> None:
     editor = signed_in(new_app, database, RoleName.EDITOR)
 
     assert editor.post("/admin/titles/daily/form", data={"title": "New"}).status_code == 403

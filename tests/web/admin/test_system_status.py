@@ -78,7 +78,7 @@ def test_an_open_circuit_breaker_is_shown_on_every_admin_page_and_no_other(
     assert 'class="breaker-banner"' not in admin.get("/newsroom/").text
 
 
-def test_try_now_allows_one_batch_and_returns_to_the_page(
+def test_the_button_try_now_allows_one_batch_and_returns_to_the_page(
     admin: FlaskClient, database: Database
 ) -> None:
     trip_breaker(database)
@@ -95,7 +95,9 @@ def test_try_now_allows_one_batch_and_returns_to_the_page(
 
 
 @pytest.mark.parametrize("elsewhere", ["", "https://example.com/", "//example.com", "/newsroom/"])
-def test_try_now_redirects_to_admin_pages_alone(admin: FlaskClient, elsewhere: str) -> None:
+def test_the_button_try_now_redirects_only_to_admin_pages(
+    admin: FlaskClient, elsewhere: str
+) -> None:
     answer = admin.post("/admin/sending/probe", data={"from": elsewhere})
 
     assert answer.location == "/admin/"

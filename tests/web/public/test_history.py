@@ -96,7 +96,7 @@ def test_an_unknown_version_is_not_found(client: FlaskClient, story_id: int, pla
     assert client.get(f"/articles/nothing{place}").status_code == 404
 
 
-def test_a_difference_is_marked_up_for_eyes_and_screen_readers(
+def test_a_difference_is_visible_and_announced_to_screen_readers(
     client: FlaskClient, database: Database, story_id: int
 ) -> None:
     with database.transaction() as session:

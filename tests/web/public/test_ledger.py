@@ -74,7 +74,7 @@ def test_the_page_tells_how_long_the_ledger_is_and_who_signed_it(
     assert "Older entries" not in text
 
 
-def test_the_page_goes_back_by_keys(
+def test_the_page_lists_entries_newest_first_in_pages(
     client: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledger, "ENTRIES_PER_PAGE", 2)
@@ -91,7 +91,7 @@ def test_the_page_goes_back_by_keys(
 
 
 @pytest.mark.parametrize("after", ["0", "-7", "x", "", str(2**70)])
-def test_an_export_from_nowhere_is_still_an_export(
+def test_an_export_with_an_invalid_start_is_still_answered(
     client: FlaskClient, database: Database, after: str
 ) -> None:
     with database.transaction() as session:
@@ -101,7 +101,7 @@ def test_an_export_from_nowhere_is_still_an_export(
     assert client.get(f"{PAGE}?after={after}").status_code == (200 if after in {"", "0"} else 404)
 
 
-def test_what_stands_in_an_entry_is_never_markup(client: FlaskClient, database: Database) -> None:
+def test_text_of_an_entry_is_never_markup(client: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         some_entries(session, 1)
         session.execute(update(LedgerEntry).values(story='"><script>'))
@@ -109,7 +109,7 @@ def test_what_stands_in_an_entry_is_never_markup(client: FlaskClient, database: 
     assert "<script>" not in client.get(PAGE).text
 
 
-def test_what_is_about_no_story_is_named(
+def test_entries_about_no_story_name_their_subject(
     client: FlaskClient, database: Database, services: Services
 ) -> None:
     record_policies(services)
@@ -143,7 +143,9 @@ def test_what_is_about_no_story_is_named(
 
 
 @pytest.mark.usefixtures("signed")
-def test_a_deleted_content_is_told(client: FlaskClient, database: Database) -> None:
+def test_the_page_says_that_the_content_of_an_entry_was_deleted(
+    client: FlaskClient, database: Database
+) -> None:
     with database.transaction() as session:
         delete_entry_payload(session, 2)
 
@@ -164,7 +166,7 @@ def test_anyone_with_the_export_and_the_keys_can_verify_it(client: FlaskClient) 
 
 
 @pytest.mark.usefixtures("signed")
-def test_what_came_later_can_be_fetched_alone(
+def test_the_export_can_be_limited_to_later_entries(
     client: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "SLICE_SIZE", 1)

@@ -89,7 +89,7 @@ def test_the_page_of_an_edition_shows_later_corrections(
     assert LEAD in page
 
 
-def test_a_removed_story_is_not_in_the_archive_either(
+def test_a_removed_story_is_not_in_the_archive(
     client: FlaskClient, database: Database, services: Services, digest: str
 ) -> None:
     set_right(database, services, ChangeKind.REMOVAL, NoteSeverity.SERIOUS)

@@ -39,7 +39,7 @@ def text_of(page: str) -> str:
 
 
 @pytest.mark.parametrize("path", ADDRESSES)
-def test_a_policy_is_a_page_that_says_something(client: FlaskClient, path: str) -> None:
+def test_a_policy_has_a_page_with_its_text(client: FlaskClient, path: str) -> None:
     page = fetched(client, path)
 
     html5lib.HTMLParser(strict=True).parse(page)
@@ -64,7 +64,7 @@ def test_every_policy_that_a_story_names_can_be_read(
         assert len(text_of(page).split()) >= FEWEST_WORDS
 
 
-def test_links_in_policies_lead_somewhere(client: FlaskClient) -> None:
+def test_links_in_policies_lead_to_existing_pages(client: FlaskClient) -> None:
     for path in ("/policies/", *ADDRESSES):
         for part in fetched(client, path).split('href="/')[1:]:
             target = "/" + part.partition('"')[0]
@@ -73,7 +73,7 @@ def test_links_in_policies_lead_somewhere(client: FlaskClient) -> None:
             assert (path, target, client.get(target).status_code) == (path, target, 200)
 
 
-def test_all_policies_are_listed_and_linked_from_every_foot(client: FlaskClient) -> None:
+def test_all_policies_are_listed_and_linked_from_every_footer(client: FlaskClient) -> None:
     index = fetched(client, "/policies/")
     html5lib.HTMLParser(strict=True).parse(index)
 

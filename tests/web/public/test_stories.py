@@ -27,7 +27,7 @@ def stories(database: Database, *kinds: ChangeKind | None) -> None:
                 )
 
 
-def test_a_story_in_bad_standing_never_leads_and_its_card_claims_nothing(
+def test_a_story_in_bad_standing_never_leads_and_its_card_shows_no_claim(
     client: FlaskClient, database: Database
 ) -> None:
     stories(database, None, None, ChangeKind.REMOVAL, ChangeKind.RETRACTION)

@@ -29,7 +29,7 @@ def states(session: Session, address: str) -> list[SubscriptionState]:
     return found
 
 
-def test_a_reader_asks_and_confirms(
+def test_a_reader_signs_up_and_confirms(
     client: FlaskClient, services: Services, session: Session
 ) -> None:
     assert subscribe(client, services, "ann@example.com").location == "/subscribe/check-your-inbox"
