@@ -17,13 +17,17 @@ from bench.runner import run
 from bench.sample_list import PARAGRAPH
 from nif.clock import utc_now
 from nif.database import Database
-from nif.ledger import verification
+from nif.ledger import queries
 from nif.ledger.chain import HEAD_ID, LedgerVerdict, PublicAct, PublishedEntry, build_entry
 from nif.ledger.checkpoints import create_checkpoint
 from nif.ledger.models import LedgerEntryKind, LedgerHead
 from nif.ledger.payloads import GENESIS_HASH
-from nif.ledger.queries import encode_export_line, load_ledger_slice, load_public_keys
-from nif.ledger.verification import verify_ledger
+from nif.ledger.queries import (
+    encode_export_line,
+    load_ledger_slice,
+    load_public_keys,
+    verify_ledger,
+)
 from nif.services import build_services
 
 ENTRIES_PER_TRANSACTION = 1_000
@@ -123,7 +127,7 @@ def _seconds(database: Database, size: int, records: Any) -> float:
 def _seconds_of_export(database: Database, size: int) -> float:
     started = time.perf_counter()
     with database.snapshot() as session:
-        verdict = verification.verify_export(_export(session), load_public_keys(session))
+        verdict = queries.verify_export(_export(session), load_public_keys(session))
     seconds = time.perf_counter() - started
     _expect_whole(verdict, size)
     return seconds

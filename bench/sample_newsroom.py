@@ -17,14 +17,6 @@ from nif.register.parties import PartyInput, add_party
 from nif.register.relationship_types import PublisherNames
 from nif.register.relationships import RegisterContext, RelationshipInput, add_relationship
 from nif.stories.corrections import NoteInput, StoryChange, StoryNote, revise_story
-from nif.stories.declarations import (
-    AnswerInput,
-    DeclarationQuestion,
-    RelationshipDeclaration,
-    StoryAiUse,
-    StoryFunding,
-    StoryOrigin,
-)
 from nif.stories.drafts import (
     SourceInput,
     StoryInput,
@@ -47,6 +39,14 @@ from nif.stories.models import (
     story_tag,
 )
 from nif.stories.publishing import publish_story
+from nif.stories.transparency_block import (
+    AnswerInput,
+    DeclarationQuestion,
+    RelationshipDeclaration,
+    StoryAiUse,
+    StoryFunding,
+    StoryOrigin,
+)
 
 REVISIONS = 5
 PARTIES = 200

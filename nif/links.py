@@ -3,9 +3,19 @@
 They are built from the base URL, never from a request.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from urllib.parse import urlsplit
+
+
+def _at(path: str) -> Callable[["Links", str], str]:
+    """A method for the address of a path whose `{}` is a slug or a token."""
+
+    def build_address(links: "Links", name: str) -> str:
+        return links.path(path.format(name))
+
+    return build_address
 
 
 @dataclass(frozen=True)
@@ -13,20 +23,22 @@ class Links:
     base_url: str
     media_base_url: str = ""
 
+    story = _at("/articles/{}")
+    transparency_record = _at("/articles/{}/transparency.json")
+    tag = _at("/tags/{}")
+    tag_feed = _at("/tags/{}/feed.xml")
+    invitation = _at("/invitation/{}")
+    reset_password = _at("/reset/{}")
+    confirm = _at("/confirm/{}")
+    preferences = _at("/preferences/{}")
+    address_change = _at("/preferences/{}/address")
+    confirm_address = _at("/new-address/{}")
+    unsubscribe = _at("/unsubscribe/{}")
+    report_signup = _at("/report-signup/{}")
+    repermission = _at("/stay/{}")
+
     def home(self) -> str:
         return f"{self.base_url}/"
-
-    def story(self, slug: str) -> str:
-        return f"{self.base_url}/articles/{slug}"
-
-    def transparency_record(self, slug: str) -> str:
-        return f"{self.base_url}/articles/{slug}/transparency.json"
-
-    def tag(self, slug: str) -> str:
-        return f"{self.base_url}/tags/{slug}"
-
-    def tag_feed(self, slug: str) -> str:
-        return f"{self.base_url}/tags/{slug}/feed.xml"
 
     def policy(self, slug: str) -> str:
         """A policy's page. The manifesto is one, and has an address of its own."""
@@ -49,33 +61,6 @@ class Links:
     def picture(self, name: str) -> str:
         """A picture file: served by NIF, or by a CDN in front of it."""
         return f"{self.media_base_url or self.base_url + '/media'}/{name}"
-
-    def confirm(self, token: str) -> str:
-        return f"{self.base_url}/confirm/{token}"
-
-    def preferences(self, token: str) -> str:
-        return f"{self.base_url}/preferences/{token}"
-
-    def address_change(self, token: str) -> str:
-        return f"{self.base_url}/preferences/{token}/address"
-
-    def confirm_address(self, token: str) -> str:
-        return f"{self.base_url}/new-address/{token}"
-
-    def unsubscribe(self, token: str) -> str:
-        return f"{self.base_url}/unsubscribe/{token}"
-
-    def report_signup(self, token: str) -> str:
-        return f"{self.base_url}/report-signup/{token}"
-
-    def repermission(self, token: str) -> str:
-        return f"{self.base_url}/stay/{token}"
-
-    def reset_password(self, token: str) -> str:
-        return f"{self.base_url}/reset/{token}"
-
-    def invitation(self, token: str) -> str:
-        return f"{self.base_url}/invitation/{token}"
 
 
 def is_web_address(text: str) -> bool:

@@ -19,7 +19,10 @@ from nif.mail.message import Message
 from nif.sends.models import Send
 from nif.sends.planning import IMMEDIATE_TERMS, plan_send
 from nif.services import Services
-from nif.stories.declarations import (
+from nif.stories.drafts import SourceInput, StoryInput, create_draft
+from nif.stories.models import ReasonCode, Revision, SourceKind, Story
+from nif.stories.publishing import PAGE_VERSION, backdate_story, publish_story
+from nif.stories.transparency_block import (
     AnswerInput,
     DeclarationQuestion,
     RelationshipDeclaration,
@@ -27,9 +30,6 @@ from nif.stories.declarations import (
     StoryFunding,
     StoryOrigin,
 )
-from nif.stories.drafts import SourceInput, StoryInput, create_draft
-from nif.stories.models import ReasonCode, Revision, SourceKind, Story
-from nif.stories.publishing import PAGE_VERSION, backdate_story, publish_story
 from nif.subscriptions.consent import ConsentContext
 from nif.subscriptions.lists import ListSettings, create_list
 from nif.subscriptions.models import (

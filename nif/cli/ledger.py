@@ -7,7 +7,7 @@ import click
 
 from nif.cli.common import json_option, load_services, pick, print_result, prints_json
 from nif.clock import utc_now
-from nif.ledger import checkpoints, policies, verification
+from nif.ledger import chain, checkpoints, queries
 from nif.ledger.signatures import parse_jwks
 from nif.services import Services
 from nif.stories.publishing import list_live_revisions
@@ -33,10 +33,10 @@ def verify(export: Path | None, key: Path | None) -> None:
         raise click.UsageError("--export and --key belong together.")
     if export and key:
         with export.open("rb") as lines:
-            found = verification.verify_export(lines, parse_jwks(key.read_bytes()))
+            found = queries.verify_export(lines, parse_jwks(key.read_bytes()))
     else:
         with load_services().database.snapshot() as session:
-            found = verification.verify_ledger(session, partial(list_live_revisions, session))
+            found = queries.verify_ledger(session, partial(list_live_revisions, session))
     facts = found.as_dict().items()
     print_result({name: value for name, value in facts if prints_json() or value is not None})
     if not found.is_whole:
@@ -82,4 +82,4 @@ def write_policies() -> None:
 def record_policies(services: Services) -> int:
     """Record policies that are new; returns how many there were."""
     with services.database.transaction() as session:
-        return policies.record_policies(session, ledger_policies(POLICIES), now=utc_now())
+        return chain.record_policies(session, ledger_policies(POLICIES), now=utc_now())

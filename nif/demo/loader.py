@@ -21,14 +21,6 @@ from nif.register.models import AmountBand, OurSide, Party, PartyKind, Relations
 from nif.register.parties import PartyInput, add_party, find_party_by_name
 from nif.register.relationship_types import PublisherNames
 from nif.register.relationships import RegisterContext, RelationshipInput, add_relationship
-from nif.stories.declarations import (
-    AnswerInput,
-    DeclarationQuestion,
-    RelationshipDeclaration,
-    StoryAiUse,
-    StoryFunding,
-    StoryOrigin,
-)
 from nif.stories.drafts import SectionInput, SourceInput, StoryInput, create_draft
 from nif.stories.models import (
     BlockStyle,
@@ -40,6 +32,14 @@ from nif.stories.models import (
 )
 from nif.stories.publishing import backdate_story, publish_story
 from nif.stories.records import look_up_story_records
+from nif.stories.transparency_block import (
+    AnswerInput,
+    DeclarationQuestion,
+    RelationshipDeclaration,
+    StoryAiUse,
+    StoryFunding,
+    StoryOrigin,
+)
 from nif.subscriptions.lists import ListSettings, create_list
 from nif.subscriptions.models import MailingList
 

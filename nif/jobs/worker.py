@@ -39,7 +39,7 @@ from nif.services import Services
 from nif.signups import attack_mode, held, proof_of_work
 from nif.signups.requests import process_signups, watch_for_attack
 from nif.stories.drafts import get_story
-from nif.stories.review import list_due_stories, publish_scheduled_story
+from nif.stories.publishing import list_due_stories, publish_scheduled_story
 from nif.subscribers.address_index import index_new_addresses
 from nif.subscribers.sunset_policy import advance_next_campaign
 from nif.subscriptions.lists import all_lists, get_list

@@ -18,16 +18,6 @@ from nif.errors import Invalid
 from nif.links import is_web_address
 from nif.media.library import is_ai_use_undeclared
 from nif.media.models import Picture
-from nif.stories.declarations import (
-    AI_USES_TO_DISCLOSE,
-    THIRD_PARTY_ORIGINS,
-    DeclarationQuestion,
-    RelationshipDeclaration,
-    StoryAiUse,
-    StoryFunding,
-    StoryOrigin,
-    find_answer,
-)
 from nif.stories.models import (
     CheckOverride,
     SourceKind,
@@ -40,8 +30,16 @@ from nif.stories.models import (
 )
 from nif.stories.text import split_source_references
 from nif.stories.transparency_block import (
+    AI_USES_TO_DISCLOSE,
     OWN_REPORTING_KINDS,
     REASONS_WITHOUT_SUBJECT,
+    THIRD_PARTY_ORIGINS,
+    DeclarationQuestion,
+    RelationshipDeclaration,
+    StoryAiUse,
+    StoryFunding,
+    StoryOrigin,
+    find_answer,
     reason_clause_of,
 )
 

@@ -14,8 +14,13 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from nif.accounts.models import Account, RoleName
 from nif.database import Base, BigId
 from nif.errors import Conflict, Invalid, NotAllowed
-from nif.stories.autosave import has_typed_since
-from nif.stories.diff import compare_revisions, count_changed_characters
+from nif.stories.diff import (
+    compare_revisions,
+    count_changed_characters,
+    explain_style_refusal,
+    list_protected_changes,
+)
+from nif.stories.drafts import has_typed_since
 from nif.stories.models import (
     KINDS_WITHOUT_TEXT_CHANGE,
     NOTE_LABELS,
@@ -35,12 +40,11 @@ from nif.stories.publishing import (
     freeze_revision,
     hash_revision_content,
     make_revision_current,
+    record_review,
     require_checks_passed,
 )
 from nif.stories.reader_reports import ReaderReport
 from nif.stories.records import look_up_story_records, save_story_parties
-from nif.stories.review import record_review
-from nif.stories.style_edit_guard import explain_style_refusal, list_protected_changes
 
 LONGEST_SUMMARY = 200
 

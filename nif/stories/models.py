@@ -230,9 +230,9 @@ class Story(Base):
 
     `sections` is a list of {"label": str, "bullets": [str, …], "picture": id or None}. Bullets are
     stored as typed: see `nif.stories.text`. Old sections may lack "picture". `answers` are signed
-    answers by question: see `nif.stories.declarations`. `edits` counts how often the working copy
-    was saved. `ledger_id` is the random id that names the story in the public ledger: it reveals
-    nothing about the story and never changes.
+    answers by question: see `nif.stories.transparency_block`. `edits` counts how often the working
+    copy was saved. `ledger_id` is the random id that names the story in the public ledger: it
+    reveals nothing about the story and never changes.
     """
 
     __tablename__ = "story"

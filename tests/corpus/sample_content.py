@@ -17,16 +17,8 @@ from nif.register.parties import PartyInput, add_party
 from nif.register.relationship_types import PublisherNames
 from nif.register.relationships import RegisterContext, RelationshipInput, add_relationship
 from nif.slugs import slugify
-from nif.stories import reader_reports, review
+from nif.stories import publishing, reader_reports
 from nif.stories.corrections import NoteInput, StoryChange, StoryNote, revise_story
-from nif.stories.declarations import (
-    AnswerInput,
-    DeclarationQuestion,
-    RelationshipDeclaration,
-    StoryAiUse,
-    StoryFunding,
-    StoryOrigin,
-)
 from nif.stories.drafts import SourceInput, StoryInput, get_story, save_draft
 from nif.stories.models import (
     ChangeKind,
@@ -39,6 +31,14 @@ from nif.stories.models import (
 )
 from nif.stories.publishing import freeze_revision, invalidate_pages
 from nif.stories.reader_reports import ReportKind, ReportVerdict
+from nif.stories.transparency_block import (
+    AnswerInput,
+    DeclarationQuestion,
+    RelationshipDeclaration,
+    StoryAiUse,
+    StoryFunding,
+    StoryOrigin,
+)
 from tests.factories import a_draft, a_list, a_story, an_account
 from tests.media.pictures import an_unprepared_picture
 
@@ -138,8 +138,8 @@ def _published(
 def _draft(session: Session, text: str, ed: Account) -> None:
     now = utc_now() - 2 * MINUTE
     story = a_draft(session, headline=text, lead=text, byline=text, sections=[(text, [])])
-    review.request_review(session, story, by=ed, now=now)
-    review.send_back_story(session, story, text, by=ed, now=now)
+    publishing.request_review(session, story, by=ed, now=now)
+    publishing.send_back_story(session, story, text, by=ed, now=now)
     given = {"code": "G11", "reason": text, "by_id": ed.id, "by": text, "at": now}
     session.add(CheckOverride(story_id=story.id, **given))
     session.flush()

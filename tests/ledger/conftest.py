@@ -12,8 +12,7 @@ from nif.database import Database
 from nif.ledger.chain import append_entry
 from nif.ledger.checkpoints import create_checkpoint
 from nif.ledger.models import LedgerCheckpoint, LedgerEntryKind
-from nif.ledger.queries import encode_export_line, load_ledger_slice
-from nif.ledger.verification import LiveRecords
+from nif.ledger.queries import LiveRecords, encode_export_line, load_ledger_slice
 from tests.conftest import NOON
 
 STORY_ID = "0a1b2c3d4e5f6071"

@@ -12,8 +12,7 @@ from nif.database import Database
 from nif.ledger.chain import append_entry
 from nif.ledger.models import LedgerEntry, LedgerEntryKind
 from nif.ledger.payloads import GENESIS_HASH
-from nif.ledger.queries import find_chain_end, find_footer_root
-from nif.ledger.verification import verify_ledger
+from nif.ledger.queries import find_chain_end, find_footer_root, verify_ledger
 from tests.conftest import NOON
 from tests.ledger.conftest import payload, some_entries
 

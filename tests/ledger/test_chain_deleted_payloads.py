@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from nif.errors import NotFound
 from nif.ledger.chain import delete_entry_payload
 from nif.ledger.models import LedgerEntry
-from nif.ledger.verification import verify_ledger
+from nif.ledger.queries import verify_ledger
 from tests.ledger.conftest import Sign, live_records, payload, some_entries
 
 

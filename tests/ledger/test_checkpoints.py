@@ -11,9 +11,8 @@ from sqlalchemy.orm import Session
 from nif.errors import Conflict, Misconfigured
 from nif.ledger.checkpoints import renew_signing_key
 from nif.ledger.models import LedgerCheckpoint, LedgerEntry, LedgerHead, LedgerKey
-from nif.ledger.queries import list_ledger_keys
+from nif.ledger.queries import list_ledger_keys, verify_ledger
 from nif.ledger.signatures import find_signing_key, key_id_of
-from nif.ledger.verification import verify_ledger
 from tests.conftest import NOON
 from tests.ledger.conftest import Sign, some_entries
 

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif.ledger import policies
+from nif.ledger import chain
+from nif.ledger.chain import PolicyVersion, record_policies
 from nif.ledger.models import LedgerEntry
 from nif.ledger.payloads import PayloadForms, UnknownForm
-from nif.ledger.policies import PolicyVersion, record_policies
 from tests.conftest import NOON
 
 FORMS = PayloadForms[str](
@@ -41,12 +41,12 @@ def test_a_policy_is_not_recorded_again_because_payloads_gained_a_field(
 ) -> None:
     record_policies(session, [POLICY], now=NOON)
     monkeypatch.setattr(
-        policies,
+        chain,
         "POLICY_FORMS",
         PayloadForms[PolicyVersion](
             {
-                1: policies._build_form_1,
-                2: lambda policy: {**policies._build_form_1(policy), "words": 2},
+                1: chain._build_policy_form_1,
+                2: lambda policy: {**chain._build_policy_form_1(policy), "words": 2},
             }
         ),
     )

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from nif.ledger.models import LedgerEntry
-from nif.ledger.verification import verify_ledger
+from nif.ledger.queries import verify_ledger
 from nif.register.models import RelationshipType, RelationshipVisibility
 from nif.register.relationships import (
     change_relationship,

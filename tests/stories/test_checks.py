@@ -9,14 +9,6 @@ import pytest
 
 from nif.media.models import DigitalSourceType
 from nif.stories.checks import CHECKS, CheckContext, FindingLevel, run_checks
-from nif.stories.declarations import (
-    AnswerInput,
-    DeclarationQuestion,
-    RelationshipDeclaration,
-    StoryAiUse,
-    StoryFunding,
-    StoryOrigin,
-)
 from nif.stories.drafts import SourceInput
 from nif.stories.models import (
     ReasonCode,
@@ -26,6 +18,14 @@ from nif.stories.models import (
     text_fingerprint_of,
 )
 from nif.stories.records import look_up_story_records
+from nif.stories.transparency_block import (
+    AnswerInput,
+    DeclarationQuestion,
+    RelationshipDeclaration,
+    StoryAiUse,
+    StoryFunding,
+    StoryOrigin,
+)
 from tests.conftest import NOON
 from tests.factories import NOTHING_TO_DECLARE, a_draft
 from tests.media.pictures import a_ready_picture

@@ -10,7 +10,6 @@ from sqlalchemy import func, select
 from nif.accounts.models import RoleName
 from nif.errors import Conflict, Invalid, NotAllowed
 from nif.stories import corrections
-from nif.stories.autosave import store_autosave
 from nif.stories.corrections import (
     NoteInput,
     StoryChange,
@@ -18,7 +17,7 @@ from nif.stories.corrections import (
     confirm_style_edit,
     revise_story,
 )
-from nif.stories.drafts import get_story, save_draft
+from nif.stories.drafts import get_story, save_draft, store_autosave
 from nif.stories.models import ChangeKind, NotePlacement, NoteSeverity, Revision, StoryStanding
 from nif.stories.publishing import hash_revision_content, publish_story
 from nif.stories.queries import get_published_revision, list_stories_since

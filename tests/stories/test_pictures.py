@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy.orm import Session
 
 from nif.errors import Conflict, Invalid
-from nif.ledger.verification import verify_ledger
+from nif.ledger.queries import verify_ledger
 from nif.media.library import PictureFraming, change_picture, delete_picture
 from nif.media.models import DigitalSourceType, Picture
 from nif.stories.corrections import NoteInput, StoryChange, revise_story
-from nif.stories.diff import compare_revisions
+from nif.stories.diff import compare_revisions, list_protected_changes
 from nif.stories.drafts import PICTURE_GONE, SectionInput, create_draft, save_draft
 from nif.stories.models import BlockStyle, ChangeKind, Revision, Story
 from nif.stories.publishing import (
@@ -22,7 +22,6 @@ from nif.stories.publishing import (
     list_live_revisions,
     publish_story,
 )
-from nif.stories.style_edit_guard import list_protected_changes
 from tests.conftest import NOON
 from tests.factories import a_draft, an_account, story_copy, texts
 from tests.media.pictures import a_description, a_ready_picture, an_unprepared_picture

@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 from nif.ledger.chain import LedgerVerdict, delete_entry_payload
 from nif.ledger.models import LedgerEntry
 from nif.ledger.payloads import PayloadForms
-from nif.ledger.queries import encode_export_line, load_ledger_slice
-from nif.ledger.verification import verify_export, verify_ledger
+from nif.ledger.queries import encode_export_line, load_ledger_slice, verify_export, verify_ledger
 from nif.stories import publishing
 from nif.stories.models import Revision, Story
 from nif.stories.publishing import list_live_revisions

@@ -6,11 +6,11 @@ from sqlalchemy import select
 from nif.errors import Invalid
 from nif.register import disclosure_decisions
 from nif.register.models import DisclosureDecision, RelationshipType
-from nif.stories.declarations import DeclarationQuestion, find_answer, reaffirm_relationships
 from nif.stories.drafts import save_draft
 from nif.stories.models import BlockStyle, story_party
 from nif.stories.publishing import publish_story
 from nif.stories.records import find_named_parties, look_up_story_records
+from nif.stories.transparency_block import DeclarationQuestion, find_answer, reaffirm_relationships
 from tests.conftest import NOON
 from tests.factories import a_draft, an_account, story_copy
 from tests.register.entries import a_party, a_relationship

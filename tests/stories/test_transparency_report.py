@@ -7,13 +7,6 @@ from nif.accounts.models import RoleName
 from nif.ledger.queries import find_chain_end
 from nif.register.models import RelationshipType, RelationshipVisibility
 from nif.stories.corrections import NoteInput, StoryChange, revise_story
-from nif.stories.declarations import (
-    AnswerInput,
-    DeclarationQuestion,
-    RelationshipDeclaration,
-    StoryAiUse,
-    StoryOrigin,
-)
 from nif.stories.drafts import get_story
 from nif.stories.models import ChangeKind, CheckOverride, NoteSeverity, text_fingerprint_of
 from nif.stories.reader_reports import (
@@ -21,6 +14,13 @@ from nif.stories.reader_reports import (
     ReportVerdict,
     answer_reader_report,
     create_reader_report,
+)
+from nif.stories.transparency_block import (
+    AnswerInput,
+    DeclarationQuestion,
+    RelationshipDeclaration,
+    StoryAiUse,
+    StoryOrigin,
 )
 from nif.stories.transparency_report import build_transparency_report
 from tests.conftest import NOON

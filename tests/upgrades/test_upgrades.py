@@ -15,7 +15,7 @@ from nif.accounts.models import Account
 from nif.clock import utc_now
 from nif.database import Database
 from nif.imports.models import ImportRun
-from nif.ledger.verification import verify_ledger
+from nif.ledger.queries import verify_ledger
 from nif.mail.addresses import parse_address
 from nif.mail.transactional import TransactionalEmail
 from nif.media.models import Picture

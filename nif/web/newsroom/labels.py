@@ -1,6 +1,5 @@
 """The words in which the newsroom's pages show enum values and form fields to staff."""
 
-from nif.stories.declarations import RelationshipDeclaration, StoryAiUse, StoryFunding, StoryOrigin
 from nif.stories.models import (
     BlockStyle,
     ReasonCode,
@@ -9,7 +8,13 @@ from nif.stories.models import (
     StoryState,
     StoryType,
 )
-from nif.stories.transparency_block import REASON_CLAUSES
+from nif.stories.transparency_block import (
+    REASON_CLAUSES,
+    RelationshipDeclaration,
+    StoryAiUse,
+    StoryFunding,
+    StoryOrigin,
+)
 
 SOURCE_KINDS = {
     SourceKind.PUBLICATION: "A publication",

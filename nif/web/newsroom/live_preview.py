@@ -13,12 +13,16 @@ from nif.clock import utc_now
 from nif.media.library import find_pictures_by_id, list_picture_choices
 from nif.media.models import Picture, snapshot_picture
 from nif.stories.checks import CheckFinding, FindingLevel, list_overridden_codes, run_checks
-from nif.stories.declarations import AnswerInput, DeclarationQuestion, sign_answers
 from nif.stories.drafts import PICTURE_GONE
 from nif.stories.models import Story
 from nif.stories.publishing import freeze_revision
 from nif.stories.records import StoryRecords, look_up_story_records
-from nif.stories.transparency_block import build_transparency_block
+from nif.stories.transparency_block import (
+    AnswerInput,
+    DeclarationQuestion,
+    build_transparency_block,
+    sign_answers,
+)
 from nif.web.access import Access, open_to
 from nif.web.current import reading
 from nif.web.newsroom.story_form import (

@@ -14,12 +14,11 @@ from nif.errors import Conflict, Invalid
 from nif.register import disclosure_decisions
 from nif.register.models import Relationship
 from nif.register.relationships import get_relationship
-from nif.stories import checks, review
-from nif.stories.declarations import reaffirm_relationships
+from nif.stories import checks, publishing
 from nif.stories.drafts import get_story
 from nif.stories.models import ReviewVerdict, Story, StoryState
 from nif.stories.records import find_named_parties, look_up_story_records
-from nif.stories.transparency_block import build_transparency_block
+from nif.stories.transparency_block import build_transparency_block, reaffirm_relationships
 from nif.web.access import Access, page_view
 from nif.web.current import settings
 from nif.web.forms import Form, Hidden, Line, Lines, Moment, format_datetime_input
@@ -85,7 +84,7 @@ def show(
         records=records,
         today=now.date(),
         embargoed=story.embargo_until is not None and story.embargo_until > now,
-        reviews=review.list_reviews(session, story_id),
+        reviews=publishing.list_reviews(session, story_id),
         verdicts=REVIEW_VERDICTS,
         zone=settings().time_zone,
         may_override=current_user.may(RoleName.STANDARDS),
@@ -100,7 +99,7 @@ by_form = staff_action(Access.EDITOR, PublishingForm, page=show, refused_to=".sh
 @by_form
 def publish(action: StaffAction, form: PublishingForm, story_id: int) -> ResponseReturnValue:
     story = _get_unchanged_story(action, form, story_id)
-    revision = review.approve_story(action.session, story, by=action.account, now=action.now)
+    revision = publishing.approve_story(action.session, story, by=action.account, now=action.now)
     audit_story_action(action, "story_published", story)
     link = Markup('Published: <a href="/articles/{}">{}</a>').format(
         revision.slug, revision.headline
@@ -115,7 +114,7 @@ def schedule(action: StaffAction, form: PublishingForm, story_id: int) -> Respon
     at = form.publish_at.moment
     if at is None:
         raise Invalid({"publish_at": "Give a date and a time."})
-    review.schedule_story(action.session, story, at, by=action.account, now=action.now)
+    publishing.schedule_story(action.session, story, at, by=action.account, now=action.now)
     audit_story_action(action, "story_scheduled", story)
     return _done(
         action, story, "Scheduled. It cannot be edited until then, unless you unschedule it."
@@ -126,7 +125,7 @@ def schedule(action: StaffAction, form: PublishingForm, story_id: int) -> Respon
 @by_button
 def unschedule(action: StaffAction, story_id: int) -> ResponseReturnValue:
     story = get_story(action.session, story_id, lock=True)
-    review.unschedule_story(story)
+    publishing.unschedule_story(story)
     audit_story_action(action, "story_unscheduled", story)
     return _done(action, story, "Unscheduled. Nothing was published.")
 
@@ -135,7 +134,7 @@ def unschedule(action: StaffAction, story_id: int) -> ResponseReturnValue:
 @by_form
 def send_back(action: StaffAction, form: PublishingForm, story_id: int) -> ResponseReturnValue:
     story = get_story(action.session, story_id, lock=True)
-    review.send_back_story(
+    publishing.send_back_story(
         action.session, story, form.remark.data, by=action.account, now=action.now
     )
     audit_story_action(action, "story_sent_back", story)

@@ -12,12 +12,11 @@ from nif.clock import utc_now
 from nif.errors import Conflict, Invalid, NifError, NotAllowed
 from nif.stories import corrections
 from nif.stories.corrections import LONGEST_NOTE, LONGEST_SUMMARY, NoteInput, StoryChange
-from nif.stories.diff import compare_revisions, count_changed_characters
+from nif.stories.diff import compare_revisions, count_changed_characters, list_protected_changes
 from nif.stories.drafts import get_story
 from nif.stories.models import CHANGE_LABELS, ChangeKind, NoteSeverity
 from nif.stories.publishing import freeze_revision
 from nif.stories.reader_reports import UPHELD_VERDICTS, ReaderReport, get_reader_report
-from nif.stories.style_edit_guard import list_protected_changes
 from nif.web.access import Access, page_view
 from nif.web.forms import Choice, Form, Hidden, Line, Tick, parse_number
 from nif.web.newsroom.stories import STORY_PATH, audit_story_action

@@ -14,13 +14,13 @@ from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid, NotAllowed
 from nif.media.models import Picture
-from nif.stories import autosave, drafts, publishing, records, review, text
+from nif.stories import drafts, publishing, records, text
 from nif.stories.checks import CheckContext, blocking_findings_of, run_checks
-from nif.stories.declarations import DeclarationQuestion, find_answer
 from nif.stories.drafts import StoryInput, get_story, search_stories
 from nif.stories.models import Story, StoryState, text_fingerprint_of
+from nif.stories.publishing import UNAPPROVED_STATES
 from nif.stories.queries import published_status_of
-from nif.stories.review import UNAPPROVED_STATES
+from nif.stories.transparency_block import DeclarationQuestion, find_answer
 from nif.web.access import Access, open_to, page_view
 from nif.web.current import reading, transaction
 from nif.web.filters import format_timestamp
@@ -134,7 +134,7 @@ def edit(story_id: int) -> ResponseReturnValue:
             return render_template("newsroom/stories/read_only.html", story=story, body=revision)
         form, restored = story_form_of(story), None
         if version:
-            restored = autosave.get_autosave(session, story_id, version)
+            restored = drafts.get_autosave(session, story_id, version)
             form = replace(read_story_form(restored.form), edits=story.edits)
     return _story_form_page(form, story_id=story_id, restored=restored)
 
@@ -173,7 +173,7 @@ def preview(session: Session, story_id: int) -> str:
 @staff_action(Access.AUTHOR, refused_to=".edit")
 def request_review(action: StaffAction, story_id: int) -> ResponseReturnValue:
     story = get_editable_story(action.session, story_id, lock=True)
-    if review.request_review(action.session, story, by=action.account, now=action.now):
+    if publishing.request_review(action.session, story, by=action.account, now=action.now):
         audit_story_action(action, "review_requested", story)
     sent = "Saved and sent" if "then" in request.form else "Sent"
     return action.done(
@@ -222,7 +222,7 @@ def autosave_draft(story_id: int) -> ResponseReturnValue:
 def show_saved_state(session: Session, story_id: int) -> ResponseReturnValue:
     """The state of the draft, and who else is editing it."""
     story = get_editable_story(session, story_id)
-    editors = autosave.list_active_editors(
+    editors = drafts.list_active_editors(
         session, story_id, excluding=current_user.id, now=utc_now()
     )
     return jsonify(
@@ -237,7 +237,7 @@ def show_saved_state(session: Session, story_id: int) -> ResponseReturnValue:
 @page_view(blueprint, Access.AUTHOR, f"{STORY_PATH}/versions")
 def list_versions(session: Session, story_id: int) -> str:
     story = get_editable_story(session, story_id)
-    rows = autosave.list_autosaves(session, story_id)
+    rows = drafts.list_autosaves(session, story_id)
     return render_template("newsroom/stories/versions.html", story=story, rows=rows)
 
 
@@ -261,7 +261,7 @@ def _saved_state(story: Story, problems: dict[str, str]) -> dict[str, Any]:
 
 def _last_saved_state(session: Session, story: Story, reason: str) -> dict[str, Any]:
     """Who saved the story last, and when."""
-    last_save = autosave.find_autosave_of_edit(session, story.id, story.edits)
+    last_save = drafts.find_autosave_of_edit(session, story.id, story.edits)
     return {
         "id": story.id,
         "edits": story.edits,
@@ -281,7 +281,7 @@ def compare(story_id: int) -> str:
     with reading() as session:
         story = get_editable_story(session, story_id)
         their_form = story_form_of(story)
-        other_save = autosave.find_autosave_of_edit(session, story_id, story.edits)
+        other_save = drafts.find_autosave_of_edit(session, story_id, story.edits)
         mine, theirs = flatten_story_form(my_form), flatten_story_form(their_form)
         choices = [load_picture_choices(session, form) for form in (my_form, their_form)]
     return render_template(
@@ -351,7 +351,7 @@ def _save_form(session: Session, story: Story, form: StoryForm) -> None:
 def _store_version(session: Session, story_id: int, form: StoryForm, *, edits: int | None) -> None:
     """Keep the form as a version; `edits` is the count of the save with this text, if any."""
     account = session.get_one(Account, current_user.id)
-    autosave.store_autosave(
+    drafts.store_autosave(
         session, story_id, flatten_story_form(form), edits=edits, by=account, now=utc_now()
     )
 
@@ -375,7 +375,7 @@ def _edit_conflict_page(form: StoryForm, story_id: int) -> str:
     """The form with the typed text, after someone else saved. Saving it again overwrites theirs."""
     with reading() as session:
         story = get_story(session, story_id)
-        other_save = autosave.find_autosave_of_edit(session, story_id, story.edits)
+        other_save = drafts.find_autosave_of_edit(session, story_id, story.edits)
     form = replace(form, edits=story.edits)
     return _story_form_page(form, story_id=story_id, overtaken=story, other_save=other_save)
 

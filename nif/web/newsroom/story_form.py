@@ -16,15 +16,6 @@ from typing import Any, TypeVar
 from nif.errors import Invalid
 from nif.links import is_web_address
 from nif.slugs import slugify
-from nif.stories.declarations import (
-    AI_USES_TO_DISCLOSE,
-    ANSWER_VALUES,
-    AnswerInput,
-    DeclarationQuestion,
-    RelationshipDeclaration,
-    find_answer,
-    sign_answers,
-)
 from nif.stories.drafts import SectionInput, SourceInput, StoryInput
 from nif.stories.models import (
     BlockStyle,
@@ -36,6 +27,15 @@ from nif.stories.models import (
     StoryType,
     Tag,
     text_fingerprint_of,
+)
+from nif.stories.transparency_block import (
+    AI_USES_TO_DISCLOSE,
+    ANSWER_VALUES,
+    AnswerInput,
+    DeclarationQuestion,
+    RelationshipDeclaration,
+    find_answer,
+    sign_answers,
 )
 from nif.web.forms import clean_line, format_datetime_input, parse_local_datetime, parse_number
 

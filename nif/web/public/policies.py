@@ -16,7 +16,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from nif.errors import NotFound
-from nif.ledger.policies import PolicyVersion
+from nif.ledger.chain import PolicyVersion
 from nif.settings import PROJECT
 from nif.web.current import links
 from nif.web.public.page_cache import address_alone, cached_page

@@ -8,9 +8,9 @@ from flask import Blueprint, render_template
 from sqlalchemy.orm import Session
 
 from nif.register.relationship_types import RELATIONSHIP_TYPES
-from nif.stories.declarations import StoryAiUse, StoryOrigin
 from nif.stories.models import NOTE_LABELS, ChangeKind, NoteSeverity
 from nif.stories.reader_reports import ReportVerdict
+from nif.stories.transparency_block import StoryAiUse, StoryOrigin
 from nif.stories.transparency_report import (
     OPEN_VERDICT,
     UNANSWERED,

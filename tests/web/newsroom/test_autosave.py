@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from nif.accounts.models import Account, RoleName
 from nif.database import Database
-from nif.stories.autosave import Autosave
+from nif.stories.drafts import Autosave
 from nif.stories.models import Story
 from tests.register.entries import a_party
 from tests.web.newsroom.staff import enrolled, sign_in, text_of

@@ -11,11 +11,11 @@ from nif.accounts.models import RoleName
 from nif.cli.ledger import record_policies
 from nif.database import Database
 from nif.jobs.worker import Worker
-from nif.ledger import queries, verification
+from nif.ledger import queries
 from nif.ledger.chain import delete_entry_payload
 from nif.ledger.models import LedgerCheckpoint, LedgerEntry
+from nif.ledger.queries import verify_ledger
 from nif.ledger.signatures import parse_jwks
-from nif.ledger.verification import verify_ledger
 from nif.services import Services
 from nif.stories.models import Story
 from nif.stories.publishing import list_live_revisions
@@ -156,7 +156,7 @@ def test_the_page_says_that_the_content_of_an_entry_was_deleted(
 def test_anyone_with_the_export_and_the_keys_can_verify_it(client: FlaskClient) -> None:
     export, keys = client.get(EXPORT), client.get(KEYS)
 
-    verdict = verification.verify_export(export.data.splitlines(), parse_jwks(keys.data))
+    verdict = queries.verify_export(export.data.splitlines(), parse_jwks(keys.data))
 
     assert export.mimetype == "application/jsonl"
     assert (verdict.is_whole, verdict.entries, verdict.signed) == (True, 3, 3)

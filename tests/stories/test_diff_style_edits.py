@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nif.stories.diff import explain_style_refusal, list_protected_changes
 from nif.stories.models import Revision, StoryType
-from nif.stories.style_edit_guard import explain_style_refusal, list_protected_changes
 
 QUIET = "the sale went through on time and the label was glad of it"
 NAMES = ["Palisade", "Meridrome", "Gatepenny", "iTunes", "AI", "Beyoncé", "音楽", "Norvale's"]

@@ -7,9 +7,13 @@ from sqlalchemy.orm import Session
 
 from nif.errors import NifError
 from nif.ledger.chain import PUBLISHED_FIELDS, delete_entry_payload
-from nif.ledger.queries import encode_export_line, list_ledger_keys, load_ledger_slice
+from nif.ledger.queries import (
+    encode_export_line,
+    list_ledger_keys,
+    load_ledger_slice,
+    verify_export,
+)
 from nif.ledger.signatures import PublicKeys, as_jwk, key_id_of, parse_jwks
-from nif.ledger.verification import verify_export
 from tests.ledger.conftest import Sign, some_entries
 
 

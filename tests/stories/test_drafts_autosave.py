@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account
 from nif.errors import NotFound
-from nif.stories.autosave import (
+from nif.stories.drafts import (
     MOST_AUTOSAVES,
     find_autosave_of_edit,
     get_autosave,

@@ -4,18 +4,18 @@ from datetime import timedelta
 
 import pytest
 
-from nif.stories.declarations import (
+from nif.stories.drafts import SourceInput, save_draft
+from nif.stories.models import BlockStyle, ReleaseVerification, SourceKind
+from nif.stories.transparency_block import (
     AnswerInput,
     DeclarationQuestion,
     RelationshipDeclaration,
     StoryAiUse,
     StoryFunding,
     StoryOrigin,
+    build_transparency_block,
     find_answer,
 )
-from nif.stories.drafts import SourceInput, save_draft
-from nif.stories.models import BlockStyle, ReleaseVerification, SourceKind
-from nif.stories.transparency_block import build_transparency_block
 from tests.conftest import NOON
 from tests.factories import NOTHING_TO_DECLARE, a_draft, an_account, story_copy
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from nif.errors import Conflict, Invalid
 from nif.stories.drafts import get_story, save_draft
 from nif.stories.models import ReviewVerdict, Revision, StoryState
-from nif.stories.review import (
+from nif.stories.publishing import (
     approve_story,
     list_due_stories,
     list_reviews,

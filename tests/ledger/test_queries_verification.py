@@ -12,11 +12,11 @@ from sqlalchemy import String, delete, null, select, text, type_coerce, update
 from sqlalchemy.orm import Session
 
 from nif.database import Database
-from nif.ledger import verification
+from nif.ledger import queries
 from nif.ledger.chain import PublishedEntry
 from nif.ledger.models import LedgerCheckpoint, LedgerEntry, LedgerHead, LedgerKey
 from nif.ledger.payloads import GENESIS_HASH
-from nif.ledger.verification import verify_ledger
+from nif.ledger.queries import verify_ledger
 from tests.conftest import NOON
 from tests.ledger.conftest import Sign, live_records, payload, some_entries
 
@@ -215,7 +215,7 @@ def test_a_live_record_without_an_entry_is_found(session: Session, seq: int) -> 
 def test_live_records_can_be_requested_slice_by_slice(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "SLICE_SIZE", 2)
+    monkeypatch.setattr(queries, "SLICE_SIZE", 2)
     some_entries(session, 5)
     asked: list[list[int]] = []
 
@@ -233,7 +233,7 @@ def test_live_records_can_be_requested_slice_by_slice(
 def test_a_ledger_verifies_whatever_number_of_entries_is_read_at_once(
     session: Session, sign: Sign, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
-    monkeypatch.setattr(verification, "SLICE_SIZE", page)
+    monkeypatch.setattr(queries, "SLICE_SIZE", page)
     for _ in range(3):
         some_entries(session, 2)
         sign()

@@ -7,9 +7,9 @@ from datetime import date
 from sqlalchemy import select
 
 from nif.database import Database
+from nif.ledger.chain import PolicyVersion, record_policies
 from nif.ledger.models import LedgerEntry
-from nif.ledger.policies import PolicyVersion, record_policies
-from nif.ledger.verification import verify_ledger
+from nif.ledger.queries import verify_ledger
 from tests.conftest import NOON
 
 FIRST = PolicyVersion("ethics", 1, "Ethics", "The first version.", date(2026, 1, 1), "Be fair.")
