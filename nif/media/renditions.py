@@ -79,15 +79,6 @@ CropBox = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
-class RenditionOptions:
-    """How a picture is cropped, and the metadata packet of its files."""
-
-    focus: tuple[float, float]
-    crops: Mapping[str, Any]
-    xmp: bytes
-
-
-@dataclass(frozen=True)
 class RenderedFile:
     shape: PictureShape
     format: PictureFormat
@@ -153,10 +144,8 @@ def record_renditions(
 
 
 def _render_and_store(storage: MediaStorage, picture: Picture) -> list[Rendition]:
-    focus = (picture.focus_x, picture.focus_y)
-    options = RenditionOptions(focus, picture.crops, build_xmp_packet(picture))
     rows = []
-    for file in render_files(storage.get(picture.master), options):
+    for file in render_files(storage.get(picture.master), picture):
         name = content_file_name(file.data, EXTENSIONS[file.format], of=picture.sha256)
         storage.put(name, file.data)
         kind = {"shape": file.shape, "format": file.format, "name": name}
@@ -165,17 +154,18 @@ def _render_and_store(storage: MediaStorage, picture: Picture) -> list[Rendition
     return rows
 
 
-def render_files(master: bytes, options: RenditionOptions) -> Iterator[RenderedFile]:
+def render_files(master: bytes, picture: Picture) -> Iterator[RenderedFile]:
     """Every file of a picture: its own shape, the crops, and the card for shared links."""
+    focus, xmp = (picture.focus_x, picture.focus_y), build_xmp_packet(picture)
     with image_lock, Image.open(BytesIO(master), formats=("JPEG",)) as image:
         image.load()
         for shape in PictureShape:
-            part = compute_crop_box(image.size, shape, options.focus, options.crops)
+            part = compute_crop_box(image.size, shape, focus, picture.crops)
             for size in rendition_sizes_of(shape, part[2] - part[0], part[3] - part[1]):
                 small = image.resize(size, Image.Resampling.LANCZOS, box=part, reducing_gap=3.0)
                 small.info.clear()
                 for format_ in rendition_formats_of(shape):
-                    data = encode_rendition(small, format_, options.xmp)
+                    data = encode_rendition(small, format_, xmp)
                     yield RenderedFile(shape, format_, *size, data)
 
 

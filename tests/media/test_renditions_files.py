@@ -7,13 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from nif.media.models import DigitalSourceType, Picture, PictureAiUse, PictureFormat, PictureShape
-from nif.media.renditions import (
-    RenderedFile,
-    RenditionOptions,
-    build_xmp_packet,
-    render_files,
-    rendition_sizes_of,
-)
+from nif.media.renditions import RenderedFile, build_xmp_packet, render_files, rendition_sizes_of
 from nif.media.uploads import clean_picture, encode_master
 from tests.media.drawing import a_picture, with_exif
 from tests.media.pictures import a_description, decode_image
@@ -21,10 +15,14 @@ from tests.media.pictures import a_description, decode_image
 CREDIT = "Zoë <b>&amp; O'Hara]]></b>"
 
 
+def a_picture_row(*, focus_x: float = 0.5, **words: object) -> Picture:
+    return Picture(**vars(a_description(**words)), focus_x=focus_x, focus_y=0.5, crops={})
+
+
 def render(data: bytes, **words: object) -> list[RenderedFile]:
-    picture = Picture(**vars(a_description(credit=CREDIT, **words)))
+    picture = a_picture_row(credit=CREDIT, **words)
     master = encode_master(clean_picture(BytesIO(data), "JPEG"))
-    return list(render_files(master, RenditionOptions((0.5, 0.5), {}, build_xmp_packet(picture))))
+    return list(render_files(master, picture))
 
 
 @pytest.fixture(scope="module")
@@ -111,10 +109,8 @@ def test_a_crop_shows_the_focus() -> None:
     master = encode_master(a_picture(1200, 600))
     square = {}
     for at in (0.0, 1.0):
-        cut = RenditionOptions((at, 0.5), {}, b"")
-        square[at] = next(
-            file for file in render_files(master, cut) if file.shape is PictureShape.SQUARE
-        )
+        files = render_files(master, a_picture_row(focus_x=at))
+        square[at] = next(file for file in files if file.shape is PictureShape.SQUARE)
 
     assert decode_image(square[0.0].data).convert("RGB").getpixel((300, 300))[0] > 200
     assert decode_image(square[1.0].data).convert("RGB").getpixel((300, 300))[2] > 200
