@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, select
@@ -99,13 +99,7 @@ def make_digest_now(
     if mailing_list.archived_at is not None:
         raise Conflict(LIST_IS_ARCHIVED)
     slot = slot_at(now, mailing_list.zone)
-    edition = session.scalar(
-        select(Edition).where(
-            Edition.list_id == mailing_list.id,
-            Edition.slot == slot.day,
-            Edition.occasion == DIGEST_OCCASION,
-        )
-    )
+    edition = find_digest(session, mailing_list, slot.day)
     if edition is not None and edition.state is EditionState.FROZEN:
         raise Conflict(HAS_EDITION_TODAY)
     digest = compose_digest(session, mailing_list, slot, mail_writer, now=now)
@@ -118,6 +112,12 @@ def make_digest_now(
     edition.due_at = edition.made_at = now
     _fill_edition(session, edition, mail_writer, now)
     return edition
+
+
+def find_digest(session: Session, mailing_list: MailingList, day: date) -> Edition | None:
+    """The edition of a list's slot, whatever became of it."""
+    query = select(Edition).where(Edition.list_id == mailing_list.id, Edition.slot == day)
+    return session.scalar(query.where(Edition.occasion == DIGEST_OCCASION))
 
 
 def withdraw_edition(session: Session, edition: Edition, *, now: datetime) -> None:

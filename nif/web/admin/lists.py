@@ -8,14 +8,12 @@ from zoneinfo import available_timezones
 
 from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.accounts.audit_log import describe_change
 from nif.clock import utc_now
 from nif.editions.archive import list_recent_editions
-from nif.editions.digest import next_slot_of_list
-from nif.editions.models import DIGEST_OCCASION, Edition
+from nif.editions.digest import find_digest, next_slot_of_list
 from nif.editions.schedule import WEEKDAYS, Slot, parse_schedule
 from nif.errors import Invalid
 from nif.sends.reports import list_sends, list_sends_needing_attention, list_unfinished_sends
@@ -184,12 +182,8 @@ def show(session: Session, slug: str) -> str:
 def _next_slot(session: Session, mailing_list: MailingList, now: datetime) -> Slot:
     """The next slot to fill. Today's may be filled already, by a manual send."""
     slot = next_slot_of_list(mailing_list, now=now)
-    filled = select(Edition.id).where(
-        Edition.list_id == mailing_list.id,
-        Edition.slot == slot.day,
-        Edition.occasion == DIGEST_OCCASION,
-    )
-    return next_slot_of_list(mailing_list, now=slot.due_at) if session.scalar(filled) else slot
+    is_filled = find_digest(session, mailing_list, slot.day) is not None
+    return next_slot_of_list(mailing_list, now=slot.due_at) if is_filled else slot
 
 
 def _form_page(session: Session, form: ListForm, mailing_list: MailingList | None = None) -> str:

@@ -1,19 +1,24 @@
 """The next digest of a list: preview, test copy, and sending it now."""
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from sqlalchemy import Row, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
-from nif.editions.digest import ComposedDigest, compose_digest, make_digest_now, next_slot_of_list
+from nif.editions.digest import (
+    ComposedDigest,
+    compose_digest,
+    find_digest,
+    make_digest_now,
+    next_slot_of_list,
+)
 from nif.editions.messages import build_test_message, hash_message, preview_message_for
-from nif.editions.models import DIGEST_OCCASION, Edition, EditionState
-from nif.editions.schedule import Slot
+from nif.editions.models import Edition, EditionState
+from nif.editions.schedule import Slot, slot_at
 from nif.errors import Conflict, NotFound
 from nif.mail.transactional import queue_transactional_email
 from nif.sends.models import Send
@@ -98,10 +103,10 @@ def confirm_send(session: Session, slug: str, form: SendNowForm | None = None) -
     form = form or SendNowForm()
     now = utc_now()
     mailing_list = get_list(session, slug)
-    digest, todays = ComposedDigest([], None), _find_todays_edition(session, mailing_list, now)
-    today = now.astimezone(ZoneInfo(mailing_list.zone)).date()
-    if todays is None:
-        digest = compose_if_active(session, mailing_list, Slot(today, now), now)
+    today, digest = slot_at(now, mailing_list.zone), ComposedDigest([], None)
+    todays_edition, todays_send = _find_todays_edition(session, mailing_list, now)
+    if todays_edition is None:
+        digest = compose_if_active(session, mailing_list, today, now)
     next_slot = next_slot_of_list(mailing_list, now=now)
     due_at = send_status.format_clock_time(next_slot.due_at, mailing_list.zone)[:5]
     return render_template(
@@ -110,8 +115,9 @@ def confirm_send(session: Session, slug: str, form: SendNowForm | None = None) -
         mailing_list=mailing_list,
         digest=digest,
         content_hash=hash_message(digest.message) if digest.message else "",
-        todays=todays,
-        slot_today=due_at if next_slot.day == today else None,
+        todays_edition=todays_edition,
+        todays_send=todays_send,
+        slot_today=due_at if next_slot.day == today.day else None,
         undo=services().manual_send_terms.undo_period,
         no_subscribers_message=NO_SUBSCRIBERS,
         has_tag_choices=has_tag_choices(session, mailing_list.id),
@@ -124,10 +130,10 @@ def send_now(action: StaffAction, form: SendNowForm, slug: str) -> ResponseRetur
     session, mailing_list = action.session, get_list(action.session, slug)
     # A repeated request waits here for the first one, and is redirected to the send that it made.
     session.refresh(mailing_list, with_for_update=True)
-    todays = _find_todays_edition(session, mailing_list, action.now)
-    if todays and todays.Send:
+    _, todays_send = _find_todays_edition(session, mailing_list, action.now)
+    if todays_send:
         flash(ALREADY_SENT)
-        return action.done("", url_for("admin_sends.show", send_id=todays.Send.id))
+        return action.done("", url_for("admin_sends.show", send_id=todays_send.id))
     edition = make_digest_now(session, mailing_list, services().mail_writer, now=action.now)
     if edition.content_hash != form.content_hash.data:
         raise Conflict(DIGEST_CHANGED)
@@ -140,14 +146,9 @@ def send_now(action: StaffAction, form: SendNowForm, slug: str) -> ResponseRetur
 
 def _find_todays_edition(
     session: Session, mailing_list: MailingList, now: datetime
-) -> Row[Edition, Send | None] | None:
+) -> tuple[Edition | None, Send | None]:
     """The digest that the list sent, or is sending, today, with its send."""
-    query = select(Edition, Send).outerjoin(Send, Send.edition_id == Edition.id)
-    return session.execute(
-        query.where(
-            Edition.list_id == mailing_list.id,
-            Edition.occasion == DIGEST_OCCASION,
-            Edition.slot == now.astimezone(ZoneInfo(mailing_list.zone)).date(),
-            Edition.state == EditionState.FROZEN,
-        )
-    ).first()
+    edition = find_digest(session, mailing_list, slot_at(now, mailing_list.zone).day)
+    if edition is None or edition.state is not EditionState.FROZEN:
+        return None, None
+    return edition, session.scalar(select(Send).where(Send.edition_id == edition.id))
