@@ -35,3 +35,8 @@ class Invalid(NifError):
 
 class Misconfigured(NifError):
     """Settings, database or machine do not allow a start; the text says what to change."""
+
+
+def explain_size_limit(most: int) -> str:
+    """The sentence for a file that is too large; `most` in bytes."""
+    return f"This file is too large: at most {most / 1_000_000:.3g} MB. Nothing was saved."

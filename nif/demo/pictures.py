@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 from nif.media.library import (
     PictureDescription,
     PictureFraming,
-    StoredUpload,
     add_picture,
     change_picture,
+    store_master,
 )
 from nif.media.models import DigitalSourceType
 from nif.media.renditions import make_renditions_of
-from nif.media.storage import MediaStorage, content_file_name
-from nif.media.uploads import clean_picture, encode_master, receive_upload
+from nif.media.storage import MediaStorage
+from nif.media.uploads import receive_upload
 
 DRAWING_SIZE = (2000, 1333)
 STORED_SIZE = (1280, 853)
@@ -90,18 +90,10 @@ def add_demo_pictures(session: Session, storage: MediaStorage, *, now: datetime)
             licence_url="https://creativecommons.org/publicdomain/zero/1.0/",
             source_type=DigitalSourceType.CREATION,
         )
-        stored = _store_master(draw(), storage)
+        with receive_upload(BytesIO(draw()), most=MAX_PICTURE_BYTES) as received:
+            stored = store_master(storage, received)
         picture = add_picture(session, stored, description, by=None, now=now)
         change_picture(session, picture, description, framing, edits=0, now=now)
         make_renditions_of(session, storage, picture)
         ids[name] = picture.id
     return ids
-
-
-def _store_master(data: bytes, storage: MediaStorage) -> StoredUpload:
-    with receive_upload(BytesIO(data), most=MAX_PICTURE_BYTES) as received:
-        image = clean_picture(received.file, received.format)
-    master = encode_master(image)
-    name = content_file_name(master, "master", of=received.sha256)
-    storage.put(name, master)
-    return StoredUpload(received.sha256, name, image.width, image.height, had_provenance=False)

@@ -18,7 +18,7 @@ from typing import IO, NamedTuple
 from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.orm import Session
 
-from nif.errors import Conflict, Invalid, NotFound
+from nif.errors import Conflict, Invalid, NotFound, explain_size_limit
 from nif.imports.column_mapping import (
     ColumnMapping,
     ParsedRow,
@@ -301,7 +301,7 @@ def store_import_file(stream: IO[bytes], folder: Path, *, max_bytes: int) -> Sto
             while block := stream.read(COPY_BLOCK):
                 size += len(block)
                 if size > max_bytes:
-                    raise Invalid({"file": file_too_large_message(max_bytes)})
+                    raise Invalid({"file": explain_size_limit(max_bytes)})
                 file.write(block)
             file.flush()
             os.fsync(file.fileno())
@@ -311,10 +311,6 @@ def store_import_file(stream: IO[bytes], folder: Path, *, max_bytes: int) -> Sto
         path.unlink(missing_ok=True)
         raise
     return StoredImportFile(name, size)
-
-
-def file_too_large_message(max_bytes: int) -> str:
-    return f"This file is too large: at most {max_bytes / 1_000_000:.3g} MB. Nothing was stored."
 
 
 @contextmanager

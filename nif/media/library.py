@@ -13,6 +13,8 @@ from nif.database import get_row
 from nif.errors import Conflict, Invalid, NotFound
 from nif.links import is_web_address
 from nif.media.models import SHAPE_RATIOS, DigitalSourceType, Picture, Rendition
+from nif.media.storage import MediaStorage, content_file_name
+from nif.media.uploads import ReceivedUpload, clean_picture, encode_master
 from nif.paging import Page, paginate
 
 MAX_FIELD_LENGTHS = {
@@ -121,6 +123,22 @@ def check_not_in_library(session: Session, sha256: str) -> None:
     existing_id = session.scalar(select(Picture.id).where(Picture.sha256 == sha256))
     if existing_id is not None:
         raise DuplicatePicture(existing_id)
+
+
+def store_master(storage: MediaStorage, received: ReceivedUpload) -> StoredUpload:
+    """Clean a received picture and store its master. Raises Invalid."""
+    image = clean_picture(received.file, received.format)
+    master = encode_master(image)
+    name = content_file_name(master, "master", of=received.sha256)
+    storage.put(name, master)
+    return StoredUpload(
+        received.sha256,
+        name,
+        image.width,
+        image.height,
+        had_provenance=received.had_provenance,
+        declared_source_type=received.declared_source_type,
+    )
 
 
 def add_picture(

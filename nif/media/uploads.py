@@ -17,7 +17,7 @@ from typing import IO
 from PIL import Image, ImageCms
 from PIL.Image import Transpose
 
-from nif.errors import Invalid
+from nif.errors import Invalid, explain_size_limit
 
 CHUNK_BYTES = 64 * 1024
 MAX_PIXELS = 50_000_000
@@ -150,11 +150,6 @@ def encode_master(image: Image.Image) -> bytes:
 
 def build_file_error(sentence: str) -> Invalid:
     return Invalid({"file": sentence})
-
-
-def explain_size_limit(most: int) -> str:
-    """The sentence for a file that is too large; `most` in bytes."""
-    return f"This file is too large: at most {most / 1_000_000:.3g} MB. Nothing was saved."
 
 
 def _copy_stream(stream: IO[bytes], file: IO[bytes], most: int) -> tuple[str, int]:

@@ -8,21 +8,13 @@ from flask_login import current_user
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from nif.errors import UploadTooLarge
-from nif.imports.imports import file_too_large_message
-from nif.media.uploads import explain_size_limit
+from nif.errors import UploadTooLarge, explain_size_limit
 from nif.settings import Settings
 from nif.web.access import View
 from nif.web.current import services
 
 FORM_TEXT_BYTES = 200_000
 """Bytes allowed for the form fields beside the file."""
-
-SIZE_MESSAGES: dict[str, Callable[[int], str]] = {
-    "media_largest": explain_size_limit,
-    "import_largest": file_too_large_message,
-}
-"""The message for a larger file, by the setting with the maximum size in bytes."""
 
 
 def accepts_upload(setting: str) -> Callable[[View], View]:
@@ -54,7 +46,7 @@ def enforce_upload_limits(app: Flask, settings: Settings) -> None:
         try:
             request.files  # noqa: B018  (accessing it reads it)
         except RequestEntityTooLarge:
-            raise UploadTooLarge(SIZE_MESSAGES[limit](max_bytes)) from None
+            raise UploadTooLarge(explain_size_limit(max_bytes)) from None
         return None
 
 

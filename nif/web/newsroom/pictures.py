@@ -22,8 +22,7 @@ from nif.media.models import (
     snapshot_picture,
 )
 from nif.media.renditions import has_rendering_failed
-from nif.media.storage import content_file_name
-from nif.media.uploads import ReceivedUpload, clean_picture, encode_master, receive_upload
+from nif.media.uploads import receive_upload
 from nif.web.access import Access, page_view
 from nif.web.current import reading, services, settings
 from nif.web.files import accepts_upload
@@ -192,30 +191,14 @@ def _add_uploaded_picture(action: StaffAction, form: UploadForm) -> Picture:
         )
         with reading() as session:
             library.check_not_in_library(session, received.sha256)
-        stored = _store_master(received)
+        stored = library.store_master(services().storage, received)
     return library.add_picture(
         action.session, stored, description, by=current_user.id, now=action.now
     )
 
 
-def _store_master(received: ReceivedUpload) -> library.StoredUpload:
-    image = clean_picture(received.file, received.format)
-    master = encode_master(image)
-    name = content_file_name(master, "master", of=received.sha256)
-    services().storage.put(name, master)
-    return library.StoredUpload(
-        received.sha256,
-        name,
-        image.width,
-        image.height,
-        had_provenance=received.had_provenance,
-        declared_source_type=received.declared_source_type,
-    )
-
-
 @page_view(blueprint, Access.EDITOR, PICTURE_PATH)
 def show(session: Session, picture_id: int, form: PictureForm | None = None) -> str:
-    """The page with the form as it was sent, or as it is saved."""
     picture = get_picture(session, picture_id)
     return render_template(
         "newsroom/pictures/show.html",
