@@ -79,7 +79,7 @@ def _pages(app: Flask, first: int, size: int) -> Iterator[tuple[str, list[str]]]
         if not (is_page and rule.rule.startswith("/newsroom")) or rule.arguments & NOT_MEASURED:
             continue
         if "story_id" in rule.arguments:
-            needs_published = rule.endpoint == "newsroom_revisions.new"
+            needs_published = rule.endpoint == "newsroom_publishing.compare"
             ids = [first + n for n in sample] if needs_published else unpublished
             arguments = [{"story_id": story_id} for story_id in ids]
         else:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from flask import Blueprint
 from werkzeug.routing import IntegerConverter, Map
 
-from nif.web.admin import analytics, audit_log, imports, inactive, team
+from nif.web.admin import analytics, audit_log, imports, repermission, team
 from nif.web.admin import held_signups as admin_held_signups
 from nif.web.admin import lists as admin_lists
 from nif.web.admin import segments as admin_segments
@@ -13,7 +13,7 @@ from nif.web.admin import sends as admin_sends
 from nif.web.admin import subscribers as admin_subscribers
 from nif.web.admin import suppressions as admin_suppressions
 from nif.web.api import health, sendgrid_events
-from nif.web.newsroom import account, live_preview, revisions
+from nif.web.newsroom import account, live_preview
 from nif.web.newsroom import pictures as newsroom_pictures
 from nif.web.newsroom import publishing as newsroom_publishing
 from nif.web.newsroom import reader_reports as newsroom_reader_reports
@@ -45,13 +45,12 @@ READER_MODULES = (
 )
 MACHINE_MODULES = (feeds, health, sendgrid_events)
 NEWSROOM_MODULES = (
-    *(newsroom_stories, live_preview, newsroom_publishing),
-    *(revisions, newsroom_reader_reports),
+    *(newsroom_stories, live_preview, newsroom_publishing, newsroom_reader_reports),
     *(newsroom_register, newsroom_pictures),
 )
 ADMIN_MODULES = (
     *(analytics, admin_lists, imports, admin_sends, team, audit_log, account, invitations),
-    *(admin_subscribers, admin_segments, admin_held_signups, admin_suppressions, inactive),
+    *(admin_subscribers, admin_segments, admin_held_signups, admin_suppressions, repermission),
 )
 
 

@@ -50,8 +50,8 @@ NO_PAGES = {
     "admin_imports.show_progress": "a fragment of the import page, which is checked",
     "admin_imports.download_report": "a CSV file",
     "admin_subscribers.download_data": "JSON",
-    "admin_sends.certificates.show_json": "JSON",
-    "admin_sends.certificates.download_deliveries": "a CSV file",
+    "admin_sends.show_certificate_json": "JSON",
+    "admin_sends.download_deliveries": "a CSV file",
     "admin_sends.show_progress": "a fragment of the send page, which is checked",
     "newsroom_stories.show_saved_state": "JSON",
 }
@@ -77,7 +77,7 @@ SEGMENT = {
         {"field": "suppressed", "operator": "not_because", "value": "any"},
     ],
 }
-PUBLISHED_ONLY = {"newsroom_revisions.new"}
+PUBLISHED_ONLY = {"newsroom_publishing.compare"}
 pytestmark = pytest.mark.browser
 
 

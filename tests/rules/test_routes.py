@@ -30,7 +30,7 @@ NOT_AUDITED = {
     "admin_imports.stop": "the import has entries for its start and undo, and shows its pauses",
     "admin_imports.resume": "as admin_imports.stop",
     "admin_segments.recount": "it refreshes a count",
-    "admin_inactive.recount": "it refreshes counts",
+    "admin_repermission.recount": "it refreshes counts",
     "newsroom_stories.autosave_draft": HAS_VERSIONS,
     "newsroom_stories.save_merged": HAS_VERSIONS,
     "newsroom_stories.compare": SAVES_NOTHING,

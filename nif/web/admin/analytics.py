@@ -177,7 +177,6 @@ PAGE_LABELS = {
 
 
 def label_source(source: str) -> SourceLabel:
-    """The label of a source as the consent records name it."""
     if source.startswith("import:"):
         return SourceLabel(f"Import {source.removeprefix('import:')}")
     if source == ONE_CLICK_SOURCE:

@@ -13,7 +13,6 @@ from nif.imports.models import WORKER_STATES, ImportRun, ImportState
 from nif.sends.repermission import find_campaign_of_import
 from nif.subscriptions.lists import get_list
 from nif.web.access import Access, page_view
-from nif.web.admin.repermission import blueprint as repermission_blueprint
 from nif.web.admin.repermission import measure_repermission_progress
 from nif.web.current import reading, settings
 from nif.web.files import accepts_upload, stream_download
@@ -21,7 +20,6 @@ from nif.web.forms import Choice, Form, Lines, Tick, Upload, required
 from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_imports", __name__, url_prefix="/admin/lists/<slug>")
-blueprint.register_blueprint(repermission_blueprint)
 
 IMPORT_PATH = "/import/<id:import_id>"
 ENCODING_LABELS = {

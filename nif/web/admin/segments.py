@@ -88,7 +88,6 @@ for number in range(segments.MAX_CONDITIONS):
 
 
 def row_fields(conditions: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """The fields of the form's rows with these conditions."""
     fields = {}
     for n, row in enumerate(conditions):
         fields[f"what-{n}"] = f"{row['field']}.{row['operator']}"

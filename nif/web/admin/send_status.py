@@ -133,7 +133,6 @@ def explain_pause(send: Send) -> TroubleExplanation | None:
 
 
 def explain_breaker(breaker: CircuitBreaker) -> TroubleExplanation:
-    """Why the circuit breaker is open."""
     return _BREAKER_EXPLANATIONS[breaker.cause or BreakerCause.FAILING]
 
 
@@ -161,7 +160,6 @@ def describe_limits(limits: SendLimits, today: date) -> list[str]:
 
 
 def describe_copies_out(tally: DeliveryCounts) -> str:
-    """How many copies have been sent to the provider."""
     undecided = f", {tally.undecided:,} of them undecided" if tally.undecided else ""
     out = tally.accepted + tally.undecided
     return f"{out:,} of {tally.audience:,} copies had been sent{undecided}."

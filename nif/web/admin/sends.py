@@ -1,43 +1,53 @@
-"""All sends, and the page of one: its progress, its problems, and control over it."""
+"""Sends: all of them, and of one its progress, problems, control, certificate and deliveries."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
-from flask import Blueprint, make_response, render_template, request, url_for
+from flask import Blueprint, jsonify, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import Invalid
-from nif.sends import circuit_breaker, control, reports, reputation
-from nif.sends.certificates import count_deliveries, count_deliveries_of_sends
+from nif.mail.addresses import parse_address
+from nif.paging import Page, make_cursor, parse_cursor
+from nif.sends import certificates, circuit_breaker, control, reports, reputation
+from nif.sends.certificates import (
+    DeliveryStatus,
+    SendCertificate,
+    count_deliveries,
+    count_deliveries_of_sends,
+)
 from nif.sends.models import (
     Attempt,
     Batch,
     CanaryMark,
     Delivery,
     Lease,
+    ProviderEvent,
     ProviderEventPost,
     Send,
     SendState,
 )
 from nif.subscriptions.models import Subscriber
-from nif.web.access import Access, page_view
-from nif.web.admin import certificates, send_status
-from nif.web.current import services
+from nif.web.access import Access, open_to, page_view
+from nif.web.admin import send_status
+from nif.web.current import reading, services
+from nif.web.files import stream_download
 from nif.web.forms import Choice, Form, Hidden, Moment, format_datetime_input, parse_local_datetime
 from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_sends", __name__, url_prefix="/admin/sends")
-blueprint.register_blueprint(certificates.blueprint)
-
 
 SEND_PATH = "/<id:send_id>"
 OPEN_STATES = (SendState.SENDING, SendState.PAUSED)
 SENDS_A_PAGE = 50
 BATCHES_SHOWN = 20
+DELIVERIES_A_PAGE = 100
 ADDRESSES_SHOWN = 3
 DEADLINE_MISSING = "Give a day and a time, or leave this empty for no deadline."
 DEADLINE_PASSED = "This time has passed. Give a later one, or leave this empty for no deadline."
@@ -281,3 +291,91 @@ def _sample_addresses(session: Session, batch: Batch) -> Sequence[str]:
         )
     )
     return session.scalars(query.limit(ADDRESSES_SHOWN)).all()
+
+
+@dataclass(frozen=True)
+class DeliveriesPage(Page[DeliveryStatus]):
+    """Some deliveries of a send; `problem` says why a search found nothing."""
+
+    events: Sequence[ProviderEvent] = ()
+    problem: str | None = None
+
+
+@page_view(blueprint, Access.ADMIN, f"{SEND_PATH}/certificate")
+def show_certificate(session: Session, send_id: int) -> str:
+    certificate = _certify(send_id)
+    return render_template(
+        "admin/sends/certificate.html",
+        certificate=certificate,
+        send=control.get_send(session, send_id),
+        incompleteness=send_status.explain_incompleteness(certificate),
+        reported=send_status.label_event_counts(certificate.event_counts),
+        health=reputation.mail_health_of_send(certificate.event_counts),
+    )
+
+
+@blueprint.get(f"{SEND_PATH}/certificate.json")
+@open_to(Access.ADMIN)
+def show_certificate_json(send_id: int) -> ResponseReturnValue:
+    return jsonify(certificates.certificate_as_json(_certify(send_id)))
+
+
+@page_view(blueprint, Access.ADMIN, f"{SEND_PATH}/deliveries")
+def list_deliveries(session: Session, send_id: int) -> str:
+    after = request.args.get("after")
+    address = request.args.get("address", "").strip()
+    send = control.get_send(session, send_id)
+    if address:
+        page = _find_delivery(session, send, address)
+    else:
+        page = _list_deliveries(session, send, after)
+    return render_template(
+        "admin/sends/deliveries.html",
+        send=send,
+        page=page,
+        address=address,
+        after=after,
+        event_labels=send_status.EVENT_LABELS,
+    )
+
+
+@page_view(blueprint, Access.ADMIN, f"{SEND_PATH}/deliveries.csv")
+def download_deliveries(session: Session, send_id: int) -> ResponseReturnValue:
+    control.get_send(session, send_id)
+    return stream_download(
+        lambda session: certificates.delivery_statuses_as_csv(
+            certificates.stream_delivery_statuses(session, send_id)
+        ),
+        f"send-{send_id}-deliveries.csv",
+    )
+
+
+def _certify(send_id: int) -> SendCertificate:
+    """The certificate of a send, counted now. Raises NotFound."""
+    with reading() as session:
+        control.get_send(session, send_id)
+    return certificates.certify_send(services().database, send_id, now=utc_now())
+
+
+def _list_deliveries(session: Session, send: Send, after: str | None) -> DeliveriesPage:
+    [start] = parse_cursor(after, Delivery.subscriber_id) if after else [0]
+    following = certificates.stream_delivery_statuses(session, send.id, after=start)
+    shown = list(islice(following, DELIVERIES_A_PAGE))
+    is_last = next(following, None) is None
+    return DeliveriesPage(shown, None if is_last else make_cursor(shown[-1].subscriber_id))
+
+
+def _find_delivery(session: Session, send: Send, typed: str) -> DeliveriesPage:
+    """The delivery to exactly this address, with its events."""
+    try:
+        canonical = parse_address(typed).canonical
+    except Invalid as error:
+        return DeliveriesPage([], None, problem=str(error))
+    query = select(Subscriber.id).where(Subscriber.canonical == canonical)
+    subscriber_id = session.scalar(query) or 0
+    statuses = certificates.stream_delivery_statuses(session, send.id, after=subscriber_id - 1)
+    first = next(statuses, None)
+    if first is None or first.subscriber_id != subscriber_id:
+        return DeliveriesPage([], None, problem=f"{typed} was not in the audience of this send.")
+    events = reports.list_delivery_events(session, send.id, subscriber_id)
+    return DeliveriesPage([first], None, events)

@@ -172,7 +172,6 @@ def _describe_added(new: int, known: int) -> str:
 
 
 def _describe_source(source: str) -> str:
-    """The source of a suppression in words."""
     kind = source.removeprefix("event ")
     if kind != source:
         name = send_status.EVENT_LABELS.get(kind, (kind,))[0].lower()

@@ -130,7 +130,6 @@ def _done(action: StaffAction, account: Account, sentence: str) -> ResponseRetur
 
 
 def _queue_invitation(action: StaffAction, account: Account) -> None:
-    """Queue the email with the invitation link."""
     message = services().renderer.render(
         "invitation",
         person=account.name,

@@ -157,7 +157,6 @@ def picture_label(picture: Picture) -> str:
 
 
 def _chosen_picture_ids(form: StoryForm) -> dict[str, int]:
-    """The id of the picture chosen in each field."""
     fields = {"picture_id": form.picture_id}
     fields |= {f"sections-{n}-picture": row.picture for n, row in enumerate(form.sections)}
     return {field: number for field, text in fields.items() if (number := parse_picture_id(text))}

@@ -98,5 +98,5 @@ def answer(action: StaffAction, form: AnswerForm, report_id: int) -> ResponseRet
         action.wake("send_transactional_emails")
     address = url_for(".index")
     if report.verdict in UPHELD_VERDICTS:
-        address = url_for("newsroom_revisions.new", story_id=report.story_id, report=report_id)
+        address = url_for("newsroom_publishing.compare", story_id=report.story_id, report=report_id)
     return action.done("Answered.", address)

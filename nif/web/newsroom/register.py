@@ -17,6 +17,7 @@ from nif.register.models import (
     AmountBand,
     Materiality,
     OurSide,
+    Party,
     PartyKind,
     Relationship,
     RelationshipVisibility,
@@ -90,6 +91,18 @@ class PartyForm(Form):
     domains = Lines("Domains, one per line", most=14_000)
     same_as = Lines("Other addresses, one per line", most=100_000)
     version = Hidden(default="0")
+
+    @classmethod
+    def of_party(cls, session: Session, party: Party) -> "PartyForm":
+        return cls(
+            name=party.name,
+            kind=party.kind,
+            aliases="\n".join(alias.name for alias in party.aliases),
+            domains="\n".join(party.domains),
+            same_as="\n".join(party.same_as),
+            parent=get_party(session, party.parent_id).name if party.parent_id else "",
+            version=str(party.version),
+        )
 
     def party(self, session: Session) -> PartyInput:
         """Raises Invalid for an unknown parent."""
@@ -209,51 +222,31 @@ def show(session: Session, party_id: int) -> ResponseReturnValue:
     )
 
 
-@page_view(blueprint, Access.EDITOR, "/new")
-def new(_session: Session, form: PartyForm | None = None) -> str:
-    form = form or PartyForm(name=clean_line(request.args.get("name", "")))
-    return render_template("newsroom/register/form.html", form=form, party_id=None)
-
-
-@blueprint.post("/new")
-@staff_action(Access.EDITOR, PartyForm, page=new)
-def create(action: StaffAction, form: PartyForm) -> ResponseReturnValue:
-    party = parties.add_party(action.session, form.party(action.session), now=action.now)
-    action.audit("party_added", "party", party.id, name=party.name)
-    message = "The party is in the register. Now add its relationships."
-    return action.done(message, url_for(".show", party_id=party.id))
-
-
-@page_view(blueprint, Access.EDITOR, f"{PARTY_PATH}/edit")
-def edit(session: Session, party_id: int, form: PartyForm | None = None) -> str:
-    party = get_party(session, party_id)
-    if form and form.conflict:
+@page_view(blueprint, Access.EDITOR, "/new", f"{PARTY_PATH}/edit")
+def edit(session: Session, party_id: int = 0, form: PartyForm | None = None) -> str:
+    party = get_party(session, party_id) if party_id else None
+    if party and form and form.conflict:
         form.version.data = party.version
-    form = form or PartyForm(
-        name=party.name,
-        kind=party.kind,
-        aliases="\n".join(alias.name for alias in party.aliases),
-        domains="\n".join(party.domains),
-        same_as="\n".join(party.same_as),
-        parent=get_party(session, party.parent_id).name if party.parent_id else "",
-        version=str(party.version),
-    )
+    if form is None:
+        typed = clean_line(request.args.get("name", ""))
+        form = PartyForm.of_party(session, party) if party else PartyForm(name=typed)
     return render_template("newsroom/register/form.html", form=form, party_id=party_id)
 
 
+@blueprint.post("/new")
 @blueprint.post(f"{PARTY_PATH}/edit")
 @staff_action(Access.EDITOR, PartyForm, page=edit)
-def update(action: StaffAction, form: PartyForm, party_id: int) -> ResponseReturnValue:
-    party = get_party(action.session, party_id, lock=True)
-    parties.change_party(
-        action.session,
-        party,
-        form.party(action.session),
-        version=form.version.number,
-        publisher=publisher_names(),
-    )
-    action.audit("party_changed", "party", party_id, name=party.name)
-    return action.done("Saved.", url_for(".show", party_id=party_id))
+def save(action: StaffAction, form: PartyForm, party_id: int = 0) -> ResponseReturnValue:
+    session, message = action.session, "The party is in the register. Now add its relationships."
+    if party_id:
+        party, version = get_party(session, party_id, lock=True), form.version.number
+        values, publisher, message = form.party(session), publisher_names(), "Saved."
+        parties.change_party(session, party, values, version=version, publisher=publisher)
+    else:
+        party = parties.add_party(session, form.party(session), now=action.now)
+    entry = "party_changed" if party_id else "party_added"
+    action.audit(entry, "party", party.id, name=party.name)
+    return action.done(message, url_for(".show", party_id=party.id))
 
 
 @page_view(blueprint, Access.EDITOR, f"{PARTY_PATH}/merge")
@@ -330,39 +323,26 @@ def show_relationship(
 
 
 @blueprint.post(f"{PARTY_PATH}/relationships/new")
-@staff_action(Access.EDITOR, RelationshipForm, page=show_relationship)
-def create_relationship(
-    action: StaffAction, form: RelationshipForm, party_id: int
-) -> ResponseReturnValue:
-    if form.show.data:
-        return show_relationship(party_id, form=form, is_preview=True)
-    party = get_party(action.session, party_id, lock=True)
-    relationship = relationships.add_relationship(
-        action.session, party, form.relationship(), _context(action)
-    )
-    _audit_relationship(action, "relationship_added", relationship)
-    message = "Added. Stories that name the party will disclose it from now on."
-    return action.done(message, url_for(".show", party_id=party_id))
-
-
 @blueprint.post(RELATIONSHIP_PATH)
 @staff_action(Access.EDITOR, RelationshipForm, page=show_relationship)
-def update_relationship(
-    action: StaffAction, form: RelationshipForm, relationship_id: int
+def save_relationship(
+    action: StaffAction, form: RelationshipForm, party_id: int = 0, relationship_id: int = 0
 ) -> ResponseReturnValue:
     if form.show.data:
-        return show_relationship(relationship_id=relationship_id, form=form, is_preview=True)
-    relationship = get_relationship(action.session, relationship_id, lock=True)
-    relationships.change_relationship(
-        action.session,
-        relationship,
-        form.relationship(),
-        _context(action),
-        version=form.version.number,
-    )
-    _audit_relationship(action, "relationship_changed", relationship)
-    message = "Saved. Stories that had decided about it must decide again."
-    return action.done(message, url_for(".show", party_id=relationship.party_id))
+        return show_relationship(party_id, relationship_id, form, is_preview=True)
+    session, values, context = action.session, form.relationship(), _context(action)
+    if relationship_id:
+        entry, version = "relationship_changed", form.version.number
+        message = "Saved. Stories that had decided about it must decide again."
+        saved = get_relationship(session, relationship_id, lock=True)
+        relationships.change_relationship(session, saved, values, context, version=version)
+    else:
+        entry = "relationship_added"
+        message = "Added. Stories that name the party will disclose it from now on."
+        party = get_party(session, party_id, lock=True)
+        saved = relationships.add_relationship(session, party, values, context)
+    _audit_relationship(action, entry, saved)
+    return action.done(message, url_for(".show", party_id=saved.party_id))
 
 
 def _end_page(form: EndForm, relationship_id: int) -> str:

@@ -49,7 +49,7 @@ UNTITLED = "Untitled"
 NEXT_ENDPOINTS = {
     "preview": ".preview",
     "publish": "newsroom_publishing.show",
-    "revise": "newsroom_revisions.new",
+    "revise": "newsroom_publishing.compare",
 }
 """The page that each button of the form opens once the draft is saved."""
 
@@ -260,7 +260,6 @@ def _saved_state(story: Story, problems: dict[str, str]) -> dict[str, Any]:
 
 
 def _last_saved_state(session: Session, story: Story, reason: str) -> dict[str, Any]:
-    """Who saved the story last, and when."""
     last_save = drafts.find_autosave_of_edit(session, story.id, story.edits)
     return {
         "id": story.id,
@@ -330,7 +329,6 @@ def save_merged(story_id: int) -> ResponseReturnValue:
 
 
 def _start_draft(session: Session, story_input: StoryInput) -> Story:
-    """Create a draft of the signed-in account."""
     now = utc_now()
     story = drafts.create_draft(session, story_input, author_id=current_user.id, now=now)
     detail = {"headline": story.headline}
@@ -357,7 +355,6 @@ def _store_version(session: Session, story_id: int, form: StoryForm, *, edits: i
 
 
 def _redirect_saved(story_id: int, *, is_public: bool = False) -> ResponseReturnValue:
-    """Redirect to the page that the pressed button names."""
     then = request.form.get("then", "")
     if then == "review" and not is_public:
         return request_review(story_id=story_id)

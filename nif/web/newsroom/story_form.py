@@ -76,7 +76,6 @@ DECLARATION_FIELDS = tuple(field.name for field in fields(DeclarationForm))
 
 
 def _declaration_form_of(record: Mapping[str, Any]) -> DeclarationForm:
-    """The form filled with the declarations on record."""
     values: dict[str, str] = {}
     for question in DeclarationQuestion:
         if answer := find_answer(record, question):
@@ -160,8 +159,6 @@ class SectionRow:
 
 @dataclass(frozen=True)
 class SourceRow:
-    """A source as typed."""
-
     kind: str = SourceKind.PUBLICATION.value
     publisher: str = ""
     title: str = ""
@@ -226,7 +223,6 @@ def blank_story_form(byline: str) -> StoryForm:
 
 
 def story_form_of(story: Story) -> StoryForm:
-    """The form filled with a saved story."""
     sections = [
         SectionRow(s["label"], "\n".join(s["bullets"]), str(s.get("picture") or ""))
         for s in story.sections
