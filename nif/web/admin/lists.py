@@ -100,16 +100,13 @@ class ListForm(Form):
             topics = parse_tags(session, self.topics.data)
         except Invalid as error:
             problems |= error.problems
+        as_typed = ("title", "zone", "description", "sender_name", "is_shown")
         list_settings = lists.ListSettings(
+            **{name: self[name].data for name in as_typed},
             slug=slug,
-            title=self.title.data,
             schedule=schedule,
-            zone=self.zone.data,
-            description=self.description.data,
             family=self.family.data or None,
-            sender_name=self.sender_name.data,
             language=self.language.data or "",
-            is_shown=self.is_shown.data,
             tags=topics,
         )
         found = lists.list_settings_problems(list_settings)

@@ -34,9 +34,9 @@ from nif.sends.models import (
     SendState,
 )
 from nif.subscriptions.models import Subscriber
-from nif.web.access import Access, open_to, page_view
+from nif.web.access import Access, page_view
 from nif.web.admin import send_status
-from nif.web.current import reading, services
+from nif.web.current import services
 from nif.web.files import stream_download
 from nif.web.forms import Choice, Form, Hidden, Moment, format_datetime_input, parse_local_datetime
 from nif.web.staff_actions import StaffAction, staff_action
@@ -303,21 +303,21 @@ class DeliveriesPage(Page[DeliveryStatus]):
 
 @page_view(blueprint, Access.ADMIN, f"{SEND_PATH}/certificate")
 def show_certificate(session: Session, send_id: int) -> str:
-    certificate = _certify(send_id)
+    send = control.get_send(session, send_id)
+    certificate = _certify(send)
     return render_template(
         "admin/sends/certificate.html",
         certificate=certificate,
-        send=control.get_send(session, send_id),
+        send=send,
         incompleteness=send_status.explain_incompleteness(certificate),
         reported=send_status.label_event_counts(certificate.event_counts),
         health=reputation.mail_health_of_send(certificate.event_counts),
     )
 
 
-@blueprint.get(f"{SEND_PATH}/certificate.json")
-@open_to(Access.ADMIN)
-def show_certificate_json(send_id: int) -> ResponseReturnValue:
-    return jsonify(certificates.certificate_as_json(_certify(send_id)))
+@page_view(blueprint, Access.ADMIN, f"{SEND_PATH}/certificate.json")
+def show_certificate_json(session: Session, send_id: int) -> ResponseReturnValue:
+    return jsonify(certificates.certificate_as_json(_certify(control.get_send(session, send_id))))
 
 
 @page_view(blueprint, Access.ADMIN, f"{SEND_PATH}/deliveries")
@@ -350,11 +350,8 @@ def download_deliveries(session: Session, send_id: int) -> ResponseReturnValue:
     )
 
 
-def _certify(send_id: int) -> SendCertificate:
-    """The certificate of a send, counted now. Raises NotFound."""
-    with reading() as session:
-        control.get_send(session, send_id)
-    return certificates.certify_send(services().database, send_id, now=utc_now())
+def _certify(send: Send) -> SendCertificate:
+    return certificates.certify_send(services().database, send.id, now=utc_now())
 
 
 def _list_deliveries(session: Session, send: Send, after: str | None) -> DeliveriesPage:

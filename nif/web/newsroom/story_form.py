@@ -177,7 +177,8 @@ class SourceRow:
 
 SECTION_FIELDS = tuple(row.name for row in fields(SectionRow))
 SOURCE_FIELDS = tuple(row.name for row in fields(SourceRow))
-SOURCE_TEXT_FIELDS = ("publisher", "title", "url", "taken", "unnamed_because", "known_to")
+SOURCE_LINES = ("publisher", "title", "taken", "known_to")
+SOURCE_TEXT_FIELDS = (*SOURCE_LINES, "url", "unnamed_because")
 
 
 @dataclass(frozen=True)
@@ -399,11 +400,8 @@ def _story_input(form: StoryForm) -> StoryInput:
 def _source_input(row: SourceRow, kind: SourceKind) -> SourceInput:
     url = row.url.strip()
     return SourceInput(
+        **{name: clean_line(getattr(row, name)) for name in SOURCE_LINES},
         kind=kind,
-        publisher=clean_line(row.publisher),
-        title=clean_line(row.title),
-        taken=clean_line(row.taken),
-        known_to=clean_line(row.known_to),
         url=url if is_web_address(url) else "",
         seen_by_us=not row.relied_on,
         relied_on=int(row.relied_on) if row.relied_on in SOURCE_POSITIONS else None,
