@@ -25,10 +25,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import make_url
 
 if TYPE_CHECKING:
     import pytest
@@ -53,7 +53,7 @@ class Server:
     address: str
 
     def url(self, database: str) -> str:
-        return make_url(self.address).set(database=database).render_as_string(hide_password=False)
+        return urlsplit(self.address)._replace(path=f"/{database}").geturl()
 
     def create_database(self, name: str, *, template: str = "template1") -> str:
         """Create an empty database, or a copy of `template`; returns its URL."""

@@ -61,13 +61,11 @@ PLUMBING = {
 def opened_modules() -> Iterator[set[str]]:
     """The modules of NIF, as paths in `nif/`, whose functions are called inside the block."""
     opened: set[str] = set()
+    called: set[str] = set()
 
     def watch(frame: FrameType, event: str, _argument: Any) -> None:
-        code = frame.f_code
-        if event == "call" and code.co_name != "<module>":
-            path = Path(code.co_filename)
-            if path.is_relative_to(ROOT) and (name := str(path.relative_to(ROOT))) not in opened:
-                opened.add(name)
+        if event == "call" and frame.f_code.co_name != "<module>":
+            called.add(frame.f_code.co_filename)
 
     sys.setprofile(watch)
     threading.setprofile(watch)
@@ -76,6 +74,8 @@ def opened_modules() -> Iterator[set[str]]:
     finally:
         sys.setprofile(None)
         threading.setprofile(None)
+        paths = (Path(name) for name in called)
+        opened.update(str(path.relative_to(ROOT)) for path in paths if path.is_relative_to(ROOT))
 
 
 def to_follow(opened: set[str]) -> list[str]:

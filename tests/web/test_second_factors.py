@@ -1,6 +1,7 @@
 """Signing in with second factors, through the sign-in pages."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,6 @@ from sqlalchemy import select
 
 from nif.accounts.audit_log import AuditEntry
 from nif.accounts.models import Account, Passkey, RoleName
-from nif.app import build_app
 from nif.clock import utc_now
 from nif.database import Database
 from nif.services import Services, build_services
@@ -167,10 +167,14 @@ def test_changing_second_factors_requires_a_recent_sign_in(editor: FlaskClient, 
     ],
 )
 def test_a_required_second_factor_must_be_set_up_first(
-    services: Services, rule: SecondFactorRequirement, role: RoleName, asked: bool
+    services: Services,
+    shared_app: Callable[[Services], Flask],
+    rule: SecondFactorRequirement,
+    role: RoleName,
+    asked: bool,
 ) -> None:
     strict = build_services(services.settings.model_copy(update={"require_second_factor": rule}))
-    app = without_tokens(build_app(strict))
+    app = without_tokens(shared_app(strict))
     client = sign_in(app, enrolled(app, strict.database, role))
 
     for path in ("/newsroom/", "/account/"):
