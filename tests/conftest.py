@@ -8,7 +8,7 @@ import pytest
 
 from tests import postgres
 
-pytest_plugins = ["tests.skips"]
+pytest_plugins = ["tests.case_names", "tests.skips"]
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

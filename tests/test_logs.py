@@ -85,7 +85,11 @@ def test_nothing_secret_is_in_a_logged_exception(start, written, what):
     assert instead in output
 
 
-@pytest.mark.parametrize("wrap", [str, lambda secret: [secret], lambda secret: {"in": secret}])
+@pytest.mark.parametrize(
+    "wrap",
+    [str, lambda secret: [secret], lambda secret: {"in": secret}],
+    ids=["a text", "a list", "a mapping"],
+)
 @pytest.mark.parametrize("what", SECRETS)
 def test_nothing_secret_is_in_the_bound_context_of_a_request(start, written, what, wrap):
     secret, _ = SECRETS[what]

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from nif.database import Database
 from nif.settings import load_settings
+from tests.journeys.browsing import open_context
 from tests.journeys.installation import Installation
 from tests.sharing import create_once
 from tests.waiting import LIMIT
@@ -44,7 +45,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page in which any request to another host fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context = open_context(browser, viewport={"width": 1280, "height": 900})
     page = context.new_page()
     foreign: list[str] = []
     page.on(

@@ -11,10 +11,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.waiting import LIMIT
-
 WIDTHS = (1280, 390)
-TIMEOUT = LIMIT * 1000
 
 
 class CountedUser:
@@ -42,7 +39,7 @@ class CountedUser:
 
     def step(self, name: str, text: str) -> None:
         """Check that the page shows `text`, and save a screenshot if they are wanted."""
-        expect(self.page.locator("body")).to_contain_text(text, timeout=TIMEOUT)
+        expect(self.page.locator("body")).to_contain_text(text)
         self.steps += 1
         if folder := os.environ.get("NIF_SHOTS"):
             save_screenshots(self.page, Path(folder), f"{self.steps:02}-{name}")

@@ -15,6 +15,7 @@ from nif.signups.models import HoldReason, Signup
 from nif.web.public.signup_guard import MIN_FORM_SECONDS
 from tests.factories import a_list
 from tests.journeys.accessibility import accessibility_violations
+from tests.journeys.browsing import open_context
 from tests.journeys.installation import Installation
 
 pytestmark = pytest.mark.browser
@@ -41,7 +42,7 @@ def test_a_browser_solves_the_proof_and_a_signup_without_script_is_held(
 ) -> None:
     console_errors: list[str] = []
     for name, script in (("script", True), ("none", False)):
-        context = browser.new_context(java_script_enabled=script, color_scheme="dark")
+        context = open_context(browser, java_script_enabled=script, color_scheme="dark")
         page = context.new_page()
         page.on(
             "console",

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.journeys.counted_user import TIMEOUT, CountedUser
+from tests.journeys.browsing import open_context
+from tests.journeys.counted_user import CountedUser
 from tests.journeys.installation import Installation
 from tests.journeys.test_new_editor import answer_declarations, publish_story, write_story
 from tests.waiting import wait_until
@@ -48,7 +49,7 @@ def test_a_new_admin_imports_subscribers_and_previews_the_first_digest(
     )
     file = tmp_path / "readers.csv"
     file.write_bytes(READERS.encode("cp1252"))
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context = open_context(browser, viewport={"width": 1280, "height": 800})
     user = CountedUser(context.new_page())
     set_password(user, installation, created.stdout.strip())
     create_list(user)
@@ -102,13 +103,13 @@ def import_readers(user: CountedUser, file: Path) -> None:
     user.fill("#consent_source", CONSENT_SOURCE)
     user.choose("#confirmed-yes")
     user.click("text=Check the whole file")
-    page.wait_for_selector("text=What would happen", timeout=TIMEOUT)
+    page.wait_for_selector("text=What would happen")
     user.step("checked", "What would happen")
     for verdict, count in (("New", 3), ("Already there", 1), ("Skipped", 2), ("Invalid", 1)):
         row = page.locator("table.stat-table tr", has_text=verdict).first
         expect(row).to_contain_text(str(count))
     user.click("text=Import: 3 new")
-    page.wait_for_selector("text=What happened", timeout=TIMEOUT)
+    page.wait_for_selector("text=What happened")
     user.step("imported", "Rows with problems")
     user.click(".breadcrumb >> text=NIF Daily")
     expect(page.locator(".list-head")).to_contain_text("3")

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from nif.demo.loader import DEMO_PASSWORD
+from tests.journeys.browsing import open_context
 from tests.journeys.counted_user import CountedUser
 from tests.journeys.installation import Installation
 from tests.waiting import wait_until
@@ -32,7 +33,7 @@ def installation(demo: Path, tmp_path: Path) -> Iterator[Installation]:
 
 def invite_editor(browser: Browser, installation: Installation) -> str:
     """Invite an editor as an admin, and return the address of the invitation mail in the outbox."""
-    page = browser.new_page()
+    page = open_context(browser).new_page()
     page.goto(f"{installation.url}/login")
     page.fill("#email", "admin@example.com")
     page.fill("#password", DEMO_PASSWORD)
@@ -58,7 +59,7 @@ def invite_editor(browser: Browser, installation: Installation) -> str:
 
 def test_a_new_editor_publishes_a_whole_story(browser: Browser, installation: Installation) -> None:
     mail_address = invite_editor(browser, installation)
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context = open_context(browser, viewport={"width": 1280, "height": 800})
     user = CountedUser(context.new_page())
     accept_invitation(user, installation, mail_address)
     write_story(user)

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from nif.demo.loader import DEMO_PASSWORD
+from tests.journeys.browsing import open_context
 from tests.journeys.installation import Installation
 
 pytestmark = pytest.mark.browser
@@ -21,7 +22,7 @@ def localhost_url(installation: Installation) -> str:
 @pytest.fixture
 def laptop(browser: Browser, localhost_url: str) -> Iterator[Page]:
     """A page on a computer with a built-in fingerprint reader, as laptops have."""
-    context = browser.new_context(base_url=localhost_url)
+    context = open_context(browser, base_url=localhost_url)
     page = context.new_page()
     console_errors: list[str] = []
     page.on(

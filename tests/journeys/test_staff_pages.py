@@ -40,6 +40,7 @@ from nif.subscriptions.suppression_list import record_erased_address, suppress_a
 from nif.web.access import STAFF_ACCESS, access_of_view
 from tests.factories import HERE, a_draft, a_subscription
 from tests.journeys.accessibility import accessibility_violations
+from tests.journeys.browsing import open_context
 from tests.journeys.installation import Installation
 
 NO_PAGES = {
@@ -211,8 +212,11 @@ def sign_in(page: Page, installation: Installation) -> None:
 def test_every_staff_page_is_accessible(
     browser: Browser, installation: Installation, pages: list[str], width: int, scheme: str
 ) -> None:
-    context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
+    context = open_context(
+        browser,
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        reduced_motion="reduce",
     )
     page = context.new_page()
     console_errors: list[str] = []

@@ -18,6 +18,7 @@ from nif.services import Services, build_services
 from nif.settings import load_settings
 from nif.stories.text import parse_text_runs, split_source_references
 from tests.journeys.accessibility import accessibility_violations
+from tests.journeys.browsing import open_context
 from tests.journeys.installation import Installation
 from tests.waiting import wait_until
 
@@ -66,7 +67,7 @@ def invite(
         email = f"{name.lower()}{random.randrange(10**9)}@example.com"
         with services.database.transaction() as session:
             create_account(session, email, name, RoleName.EDITOR, now=utc_now()).password = _hashed
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **given})
+        context = open_context(browser, **{"viewport": {"width": 1280, "height": 900}, **given})
         contexts.append(context)
         page = context.new_page()
         page.on(

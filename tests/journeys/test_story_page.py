@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page
 from nif.demo.loader import REAL_STORY_SLUG
 from nif.web.public.signup_guard import MIN_FORM_SECONDS
 from tests.journeys.accessibility import accessibility_violations
+from tests.journeys.browsing import open_context
 from tests.journeys.installation import Installation
 
 PARTS = (
@@ -81,7 +82,7 @@ def test_every_part_of_the_seed_story_appears_once_and_in_order(
 def test_readers_pages_are_accessible(
     browser: Browser, installation: Installation, width: int, scheme: str
 ) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    context = open_context(browser, viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
     for path in (
         "/",
@@ -112,7 +113,7 @@ def test_readers_pages_are_accessible(
 def test_reading_and_subscribing_need_no_script(
     browser: Browser, installation: Installation
 ) -> None:
-    context = browser.new_context(java_script_enabled=False)
+    context = open_context(browser, java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{installation.url}/articles/{REAL_STORY_SLUG}")
     page.wait_for_timeout(1000 * MIN_FORM_SECONDS + 100)

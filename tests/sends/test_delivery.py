@@ -1,6 +1,5 @@
 """Posting a send: every subscriber once, whatever the provider answers."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -35,6 +34,7 @@ from tests.sends.helpers import (
     planned_send,
     states,
 )
+from tests.waiting import LIMIT, becomes_true
 
 ANN, CY = "ann@example.com", "cy@example.com"
 
@@ -154,25 +154,25 @@ def test_an_uncertain_batch_is_not_posted_again(
     assert count_and_certify(database, send_id).undecided == 7
 
 
-@pytest.mark.parametrize("was_accepted", [True, False])
+@pytest.mark.parametrize("is_late", [True, False])
 def test_an_answer_that_takes_too_long_counts_as_none(
-    context: DeliveryContext,
-    database: Database,
-    monkeypatch: pytest.MonkeyPatch,
-    was_accepted: bool,
+    context: DeliveryContext, database: Database, monkeypatch: pytest.MonkeyPatch, is_late: bool
 ) -> None:
     class Dripping(FakeMailer):
         def post(self, request: BatchRequest) -> str | None:
-            time.sleep(0.3)
+            if is_late:
+                given_up.append(becomes_true(is_given_up, seconds=LIMIT))
             return super().post(request)
 
-    monkeypatch.setattr(
-        delivery, "MAX_REQUEST_TIME", timedelta(seconds=0.1 if was_accepted else 60)
-    )
-    send_id = planned_send(database, count=3)
+    def is_given_up() -> bool:
+        return states(database, send_id) == ["awaiting_proof"]
+
+    monkeypatch.setattr(delivery, "MAX_REQUEST_TIME", timedelta(seconds=0.1 if is_late else LIMIT))
+    send_id, given_up = planned_send(database, count=3), list[bool]()
     deliver_send(replace(context, mailer=Dripping()), send_id)
 
-    assert states(database, send_id) == ["awaiting_proof" if was_accepted else "accepted"]
+    assert states(database, send_id) == ["awaiting_proof" if is_late else "accepted"]
+    assert given_up == [True] * is_late
 
 
 def test_answers_are_recorded_after_the_database_failed_in_between(

@@ -1,13 +1,14 @@
 """Undecided attempts behind a fence are recalled before anyone is mailed twice."""
 
-import time
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from nif.database import Database
 from nif.mail.provider import AccountLocked, NotAccepted, Uncertain
+from nif.sends import reconciliation
 from nif.sends.batches import ClaimedBatch
 from nif.sends.delivery import DeliveryContext, deliver_send
 from nif.sends.models import Attempt, AttemptResult, SendState
@@ -183,14 +184,17 @@ def test_a_refused_recall_is_repeated_until_it_is_too_late(
 
 
 def test_a_slow_recall_does_not_make_the_next_one_too_late(
-    fenced_context: DeliveryContext, database: Database
+    fenced_context: DeliveryContext, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Slow(FakeMailer):
+        seconds = 0.0
+
         def recall(self, fence_id: str) -> bool:
-            time.sleep(1.1)
+            self.seconds += 1.1
             return super().recall(fence_id)
 
     mailer = Slow()
+    monkeypatch.setattr(reconciliation, "time", SimpleNamespace(monotonic=lambda: mailer.seconds))
     slow = replace(fenced_context, mailer=mailer)
     sends = [in_doubt(slow, database, mailer) for _ in range(2)]
     reconcile(database, mailer, TOO_LATE - timedelta(seconds=1.0))
