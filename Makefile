@@ -14,7 +14,7 @@ run:  ## set everything up and serve http://127.0.0.1:8000 (PORT moves it)
 test:  ## set everything up and run the whole suite on SQLite and PostgreSQL (ARGS="-k sends" goes to pytest)
 	$(BOOTSTRAP) test $(ARGS)
 
-test-quick:  ## SQLite, no browser, no proofs: for daily work
+test-quick:  ## SQLite, no browser, no proofs, no upgrades: for daily work
 	$(BOOTSTRAP) test-quick $(ARGS)
 
 test-one:  ## one test or some, on SQLite, in seconds (ARGS="tests/test_slugs.py -k hyphen")

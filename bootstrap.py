@@ -3,7 +3,7 @@
 Commands:
   run         serve NIF with its demo newsroom
   test        the whole suite; further arguments go to pytest
-  test-quick  the suite on SQLite, without browser, journeys and proofs
+  test-quick  the suite on SQLite, without browser, journeys, proofs and upgrades
   test-one    what its arguments name, on SQLite, in one process: tests/test_slugs.py, -k slug
   lint        ruff, mypy and import-linter
   check       lint, then test
@@ -46,7 +46,10 @@ PYTEST = [PYTHON, "-m", "pytest"]
 CORES = os.cpu_count() or 1
 # One more than there are cores: what drives a browser or waits for PostgreSQL leaves a core idle.
 TEST = [*PYTEST, "-n", str(min(4, CORES + 1)), "--dist", "worksteal"]
-NOT_QUICK = ("corpus", "demo", "journeys", "prove", "standin", "test_postgres.py")
+NOT_QUICK = (
+    *("corpus", "demo", "journeys", "prove", "standin", "test_bench.py", "test_postgres.py"),
+    *("rules/test_migrations.py", "upgrades"),
+)
 QUICK = [
     *PYTEST,
     *("-n", str(min(4, CORES)), "--dist", "worksteal"),
