@@ -20,7 +20,7 @@ from nif.clock import utc_now
 from nif.editions.models import Edition
 from nif.sends.planning import plan_send
 from nif.services import Services, build_services
-from nif.subscriptions.unsubscribe import ONE_CLICK, unsubscribe_token
+from nif.subscriptions.lifecycle import ONE_CLICK, unsubscribe_token
 from tests.standin.client import Standin
 
 CLICKS_PER_SECOND = 40

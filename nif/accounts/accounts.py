@@ -1,21 +1,25 @@
-"""Accounts: creating and inviting them, changing roles, deactivating and reactivating them.
+"""Accounts: inviting people, changing roles, deactivating accounts; and their public profiles.
 
 Accounts are never deleted, because bylines and audit entries refer to them. An invitation is a link
 by email, valid for three days and for one password.
+
+A profile is what readers see about a person who writes: nothing, until the person chooses so.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Select, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from nif.accounts.audit_log import Actor, describe_change, record_audit_entry
-from nif.accounts.models import Account, AccountState, RoleName
+from nif.accounts.models import Account, AccountState, Profile, RoleName
 from nif.database import get_row
 from nif.errors import Conflict, Expired, Invalid, NotAllowed, NotFound
 from nif.mail.addresses import parse_address
+from nif.slugs import find_free_slug
 from nif.tokens import UNKNOWN_LINK, TokenPurpose, Tokens
 
 OWN_ACCOUNT_REFUSED = "You cannot change your own access. Ask another admin."
@@ -24,6 +28,15 @@ INVITATION_EXPIRED = "Invitations are valid for three days. Ask an admin for a n
 INVITATION_LIFETIME = timedelta(days=3)
 MAX_NAME_LENGTH = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+MAX_PROFILE_LENGTHS = {
+    "job_title": 100,
+    "bio": 2000,
+    "contact": 200,
+    "location": 100,
+    "languages": 200,
+    "expertise": 300,
+}
 
 
 def list_accounts(session: Session) -> Sequence[Account]:
@@ -220,3 +233,67 @@ def _check_not_accepted(account: Account) -> None:
 def _invitation_microseconds(account: Account) -> int:
     """When the invitation was made, in microseconds: unique for each invitation."""
     return ((account.invited_at or _EPOCH) - _EPOCH) // timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class ProfileInput:
+    """A profile as its person enters it."""
+
+    name: str
+    is_public: bool = False
+    job_title: str = ""
+    bio: str = ""
+    contact: str = ""
+    location: str = ""
+    languages: str = ""
+    expertise: str = ""
+
+
+def save_profile(session: Session, account: Account, values: ProfileInput) -> Profile:
+    """Set an account's name and its profile; the first public one gets a slug, and keeps it.
+
+    Raises Invalid, with a sentence for each wrong field.
+    """
+    problems = {
+        name: f"At most {most:,} characters; these are {len(getattr(values, name)):,}."
+        for name, most in MAX_PROFILE_LENGTHS.items()
+        if len(getattr(values, name)) > most
+    }
+    try:
+        check_account_name(values.name)
+    except Invalid as error:
+        problems |= error.problems
+    if problems:
+        raise Invalid(problems)
+    account.name = values.name
+    profile = session.get(Profile, account.id)
+    if profile is None:
+        profile = Profile(account_id=account.id)
+        session.add(profile)
+    for name in MAX_PROFILE_LENGTHS:
+        setattr(profile, name, getattr(values, name))
+    profile.is_public = values.is_public
+    if values.is_public and profile.slug is None:
+        profile.slug = find_free_slug(session, Profile.slug, values.name)
+    session.flush()
+    return profile
+
+
+def get_public_profile(session: Session, slug: str) -> tuple[Profile, str]:
+    """A public profile and the person's name. Raises NotFound."""
+    row = session.execute(_select_public_profiles().where(Profile.slug == slug)).first()
+    if row is None:
+        raise NotFound("There is nobody at this address.")
+    return row[0], row[1]
+
+
+def list_public_profiles(session: Session) -> Sequence[tuple[Profile, str]]:
+    """The public profiles of all active accounts, with their names, by name."""
+    query = _select_public_profiles().where(Account.active.is_(True))
+    rows = session.execute(query.order_by(Account.name, Account.id))
+    return [(row[0], row[1]) for row in rows]
+
+
+def _select_public_profiles() -> Select[Profile, str]:
+    query = select(Profile, Account.name).join(Account, Account.id == Profile.account_id)
+    return query.where(Profile.is_public.is_(True))

@@ -23,7 +23,6 @@ from nif.imports.models import ImportedSubscription, ImportProblem, ImportRun
 from nif.mail.addresses import EmailAddress
 from nif.mail.outbox import OutboxMail
 from nif.mail.transactional import TransactionalEmail
-from nif.privacy.consent_receipts import list_consent_receipts
 from nif.sends.models import Attempt, Batch, Delivery, ProviderEvent, ProviderEventPost, Send
 from nif.sends.periodic_tasks import PeriodicTask
 from nif.signups.held import delete_signups_of
@@ -31,6 +30,7 @@ from nif.signups.models import Signup
 from nif.stories.reader_reports import ReaderReport
 from nif.subscribers.segments import Segment
 from nif.subscriptions.address_change import CHANGE_LIMIT, NEW_ADDRESS_LIMIT
+from nif.subscriptions.consent import list_consent_receipts
 from nif.subscriptions.models import (
     AddressChange,
     Consent,

@@ -6,22 +6,22 @@ continues with the next one.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from ipaddress import IPv4Network, ip_network
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, inspect, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Date, and_, delete, exists, func, inspect, or_, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from nif.database import Base, Transaction, add_counts
 from nif.limits import RateLimitCount
 from nif.mail.transactional import TransactionalEmail
-from nif.privacy.models import RetentionRun
 from nif.sends import periodic_tasks
 from nif.sends.models import Attempt, ProviderEvent, ProviderEventPost
 from nif.signups import held
 from nif.signups.models import Signup
 from nif.subscriptions.address_change import CONFIRM_CHANGE_WITHIN
 from nif.subscriptions.consent import find_last_source
+from nif.subscriptions.lifecycle import clear_chosen_tags
 from nif.subscriptions.models import (
     AddressChange,
     Consent,
@@ -31,7 +31,6 @@ from nif.subscriptions.models import (
     SubscriptionState,
 )
 from nif.subscriptions.statistics import change_state_without_statistics, uncount_subscription
-from nif.subscriptions.tag_choices import clear_chosen_tags
 
 RETENTION_TASK = "retention"
 RUN_EVERY = timedelta(hours=24)
@@ -41,6 +40,16 @@ KEEP_TRANSACTIONAL_EMAILS = timedelta(days=30)
 BATCH_ROWS = 500
 BATCH_ATTEMPTS = 20
 """Attempts in a batch of events. Each has the events of up to a thousand mails."""
+
+
+class RetentionRun(Base):
+    """How many rows of a kind retention deleted or shortened on a day (UTC)."""
+
+    __tablename__ = "retention_run"
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    count: Mapped[int]
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from nif.sends.leases import Heartbeat
 from nif.sends.models import Batch, BatchState, Send
 from nif.sends.repermission import AnswerLinks, answer_links_of_send
 from nif.sends.send_quota import NO_SEND_LIMITS, SendLimits
-from nif.subscriptions.unsubscribe import list_unsubscribe_headers
+from nif.subscriptions.lifecycle import list_unsubscribe_headers
 from nif.tokens import TokenPurpose, Tokens
 
 

@@ -16,7 +16,7 @@ from nif.mail.provider import MAX_COPIES_PER_REQUEST
 from nif.sends.models import Batch, BatchState, Delivery, DeliveryOutcome, Send, SendState
 from nif.stories.models import Revision
 from nif.subscriptions.models import Subscriber, Subscription, SubscriptionState, SubscriptionTag
-from nif.subscriptions.tag_choices import has_tag_choices
+from nif.subscriptions.preferences import has_tag_choices
 
 
 @dataclass(frozen=True)

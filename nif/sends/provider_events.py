@@ -35,6 +35,7 @@ from nif.sends.models import (
 )
 from nif.subscriptions import suppression_outbox
 from nif.subscriptions.consent import ConsentContext
+from nif.subscriptions.lifecycle import unsubscribe_from_list
 from nif.subscriptions.models import (
     ListMetric,
     Subscriber,
@@ -44,7 +45,6 @@ from nif.subscriptions.models import (
 )
 from nif.subscriptions.statistics import record_daily_counts
 from nif.subscriptions.suppression_list import lock_suppressions, suppress_addresses
-from nif.subscriptions.unsubscribe import unsubscribe_from_list
 
 log = logging.getLogger(__name__)
 

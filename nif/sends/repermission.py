@@ -32,7 +32,7 @@ from nif.errors import Conflict
 from nif.links import Links
 from nif.sends.models import Delivery, Send
 from nif.sends.planning import SendTerms, plan_send
-from nif.subscriptions.double_opt_in import STAY_SOURCE, confirmation_key
+from nif.subscriptions.lifecycle import STAY_SOURCE, confirmation_key
 from nif.subscriptions.models import Consent, MailingList, Subscription, SubscriptionState
 from nif.subscriptions.signup_limits import count_repermission_mails
 from nif.tokens import TokenPurpose, Tokens

@@ -185,13 +185,10 @@ class SendStatistics:
     send started: an unsubscribe link does not say in which mail it stood.
     """
 
-    send_id: int
+    send: Send
     list_title: str
     subject: str
-    starts_at: datetime
     day: date
-    state: SendState
-    audience: int
     accepted: int
     event_counts: dict[str, int]
     unsubscribed: int
@@ -242,13 +239,10 @@ def list_send_statistics(
         by_day = unsubscribed.get(send.list_id, {}).items()
         found.append(
             SendStatistics(
-                send_id=send.id,
+                send=send,
                 list_title=titles[send.list_id],
                 subject=subjects.get(send.edition_id) or "",
-                starts_at=send.starts_at,
                 day=day,
-                state=send.state,
-                audience=send.audience,
                 accepted=counts[send.id].accepted,
                 event_counts=events[send.id],
                 unsubscribed=sum(count for other, count in by_day if day <= other < end),

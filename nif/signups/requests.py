@@ -24,16 +24,18 @@ from nif.mail.transactional import queue_transactional_email
 from nif.signups import attack_mode, held
 from nif.signups.models import NO_LIST, HoldReason, Signup, SignupKind
 from nif.subscriptions.consent import ConsentContext
-from nif.subscriptions.double_opt_in import (
+from nif.subscriptions.lifecycle import (
+    ALL_LISTS,
     AddressMailLimit,
     SubscriptionRequestResult,
     confirmation_token,
+    list_unsubscribe_headers,
     request_subscription,
+    unsubscribe_token,
 )
 from nif.subscriptions.models import MailingList
 from nif.subscriptions.preferences import find_mailable_subscriber, preferences_token
 from nif.subscriptions.signup_limits import DAY, allow_mail, find_exceeded_limit
-from nif.subscriptions.unsubscribe import ALL_LISTS, list_unsubscribe_headers, unsubscribe_token
 from nif.tokens import TokenPurpose
 
 TRICKLE_AFTER = timedelta(minutes=5)

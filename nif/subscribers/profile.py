@@ -16,7 +16,7 @@ from nif.sends.certificates import delivery_status_of
 from nif.sends.models import Attempt, Batch, Delivery, ProviderEvent, Send
 from nif.sends.subscriber_activity import CLICK_EVENT
 from nif.subscriptions.consent import ADMIN_SOURCE, ConsentContext, is_reader_action
-from nif.subscriptions.double_opt_in import subscriptions_of
+from nif.subscriptions.lifecycle import end_subscription, subscriptions_of
 from nif.subscriptions.models import (
     Consent,
     ConsentWording,
@@ -26,7 +26,6 @@ from nif.subscriptions.models import (
     SubscriptionState,
     Suppression,
 )
-from nif.subscriptions.unsubscribe import end_subscription
 
 EDITIONS_PER_PAGE = 20
 SENDS_SEARCHED = 1_000

@@ -12,7 +12,7 @@ from nif.errors import Expired
 from nif.mail import outbox, transactional
 from nif.mail.addresses import EmailAddress
 from nif.subscriptions.consent import ConsentContext, record_consent
-from nif.subscriptions.double_opt_in import subscriptions_of
+from nif.subscriptions.lifecycle import subscriptions_of
 from nif.subscriptions.models import (
     AddressChange,
     Consent,
@@ -23,6 +23,7 @@ from nif.subscriptions.models import (
     Subscription,
     SubscriptionState,
 )
+from nif.subscriptions.preferences import transfer_chosen_tags
 from nif.subscriptions.signup_limits import DAY, MONTH, allow_mail, find_exceeded_limit
 from nif.subscriptions.statistics import (
     change_state_without_statistics,
@@ -30,7 +31,6 @@ from nif.subscriptions.statistics import (
     uncount_subscription,
 )
 from nif.subscriptions.suppression_list import SUBSCRIBER_GONE, is_suppressed
-from nif.subscriptions.tag_choices import transfer_chosen_tags
 from nif.tokens import TokenPurpose, Tokens
 
 CONFIRM_CHANGE_WITHIN = timedelta(days=7)

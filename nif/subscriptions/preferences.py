@@ -1,6 +1,7 @@
-"""The preferences page: the lists of a subscriber, and pauses.
+"""The preferences page: the lists of a subscriber, the tags chosen on each, and pauses.
 
-Only the subscriber's inbox holds the link to it.
+Only the subscriber's inbox holds the link to it. Pages call tags topics: with a choice a subscriber
+gets only the editions that contain a story with one of these tags; without one, every edition.
 """
 
 from collections.abc import Collection, Sequence
@@ -8,17 +9,19 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from nif.database import get_row
 from nif.errors import Invalid
 from nif.mail.addresses import EmailAddress
 from nif.subscriptions.consent import ConsentContext, has_ever_confirmed, record_consent
-from nif.subscriptions.double_opt_in import (
+from nif.subscriptions.lifecycle import (
     activate_subscription,
+    clear_chosen_tags,
     get_or_create_subscription,
     subscriptions_of,
+    unsubscribe_from_list,
 )
 from nif.subscriptions.lists import all_lists
 from nif.subscriptions.models import (
@@ -27,9 +30,9 @@ from nif.subscriptions.models import (
     Subscriber,
     Subscription,
     SubscriptionState,
+    SubscriptionTag,
 )
 from nif.subscriptions.suppression_list import SUBSCRIBER_GONE, is_suppressed
-from nif.subscriptions.unsubscribe import unsubscribe_from_list
 from nif.tokens import TokenPurpose, Tokens
 
 PAUSE_WEEKS = (1, 2, 4)
@@ -183,3 +186,68 @@ def resume_mail(
 
 def is_paused(subscriber: Subscriber, *, now: datetime) -> bool:
     return subscriber.paused_until is not None and subscriber.paused_until > now
+
+
+def chosen_tags_of(session: Session, subscriber_id: int) -> dict[int, set[str]]:
+    """The slugs of the tags that a subscriber chose, by list id."""
+    choices = select(SubscriptionTag).where(SubscriptionTag.subscriber_id == subscriber_id)
+    tags: dict[int, set[str]] = {}
+    for choice in session.scalars(choices):
+        tags.setdefault(choice.list_id, set()).add(choice.tag)
+    return tags
+
+
+def has_tag_choices(session: Session, list_id: int) -> bool:
+    """Did any subscriber of this list choose tags?"""
+    query = select(SubscriptionTag.list_id).where(SubscriptionTag.list_id == list_id)
+    return session.scalar(query.limit(1)) is not None
+
+
+def choose_tags(
+    session: Session,
+    subscription: Subscription,
+    tags: Collection[str],
+    context: ConsentContext,
+    *,
+    now: datetime,
+) -> bool:
+    """Replace the tags of a subscription; none means every edition.
+
+    False where the subscription is not confirmed or has these tags already: then nothing is
+    recorded.
+    """
+    if subscription.state is not SubscriptionState.CONFIRMED:
+        return False
+    before = chosen_tags_of(session, subscription.subscriber_id).get(subscription.list_id, set())
+    if before == set(tags):
+        return False
+    clear_chosen_tags(session, subscription)
+    key = {"list_id": subscription.list_id, "subscriber_id": subscription.subscriber_id}
+    session.add_all(SubscriptionTag(**key, tag=tag) for tag in sorted(set(tags)))
+    session.flush()
+    record_consent(session, subscription, ConsentAction.CHANGED, context, now=now)
+    return True
+
+
+def transfer_chosen_tags(session: Session, *, of: int, to: int, lists: Collection[int]) -> None:
+    """Replace one subscriber's choices on some lists with another's, whose choices are deleted.
+
+    `of` and `to` are ids of subscribers.
+    """
+    on_lists = SubscriptionTag.list_id.in_(lists)
+    session.execute(delete(SubscriptionTag).where(SubscriptionTag.subscriber_id == to, on_lists))
+    session.execute(delete(SubscriptionTag).where(SubscriptionTag.subscriber_id == of, ~on_lists))
+    transfer = update(SubscriptionTag).where(SubscriptionTag.subscriber_id == of)
+    session.execute(
+        transfer.values(subscriber_id=to), execution_options={"synchronize_session": False}
+    )
+
+
+def wording_of_tag_choice(site: str, title: str, names: Collection[str]) -> str:
+    """The consent text that is recorded with a choice."""
+    if not names:
+        return f"I would like {site} to mail me all of {title}."
+    return (
+        f"I would like {site} to mail me {title} only when there is something about: "
+        f"{', '.join(sorted(names))}."
+    )

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif.accounts import profiles
+from nif.accounts import accounts
 from nif.accounts.audit_log import record_audit_entry
 from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
@@ -146,9 +146,9 @@ def _draft(session: Session, text: str, ed: Account) -> None:
 
 
 def _profile(session: Session, ed: Account, text: str, number: int) -> None:
-    texts = dict.fromkeys(profiles.MAX_FIELD_LENGTHS, "x")
-    copy = profiles.ProfileInput(f"Ed {number}", is_public=True, **texts)
-    profile = profiles.save_profile(session, ed, copy)
+    texts = dict.fromkeys(accounts.MAX_PROFILE_LENGTHS, "x")
+    copy = accounts.ProfileInput(f"Ed {number}", is_public=True, **texts)
+    profile = accounts.save_profile(session, ed, copy)
     for name in texts:
         setattr(profile, name, text)
     ed.name = text

@@ -29,11 +29,14 @@ from nif.sends.repermission import (
 )
 from nif.sends.reports import list_deliverable_sends
 from nif.services import Services
-from nif.subscriptions.double_opt_in import confirm_subscription, request_subscription
+from nif.subscriptions.lifecycle import (
+    confirm_subscription,
+    request_subscription,
+    unsubscribe_from_list,
+)
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.models import Subscriber, Subscription, SuppressionReason
 from nif.subscriptions.suppression_list import suppress_address
-from nif.subscriptions.unsubscribe import unsubscribe_from_list
 from tests.conftest import NOON
 from tests.factories import HERE
 from tests.fakes import FakeMailer

@@ -9,10 +9,10 @@ from sqlalchemy import text
 from nif.imports import reports
 from nif.imports.models import ImportState
 from nif.imports.reports import _select_export_page, stream_list_export
+from nif.subscriptions.lifecycle import unsubscribe_from_list
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.models import SubscriptionState, SuppressionReason
 from nif.subscriptions.suppression_list import suppress_address
-from nif.subscriptions.unsubscribe import unsubscribe_from_list
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_subscription
 

@@ -14,7 +14,11 @@ from nif.imports import imports, reports, runner
 from nif.imports.models import ImportRun, ImportState
 from nif.imports.runner import ImportContext, run_import
 from nif.sends.planning import plan_send
-from nif.subscriptions.double_opt_in import confirm_subscription, confirmation_token
+from nif.subscriptions.lifecycle import (
+    confirm_subscription,
+    confirmation_token,
+    unsubscribe_from_list,
+)
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.models import (
     Consent,
@@ -29,7 +33,6 @@ from nif.subscriptions.models import (
     SuppressionReason,
 )
 from nif.subscriptions.suppression_list import suppress_address
-from nif.subscriptions.unsubscribe import unsubscribe_from_list
 from tests.conftest import NOON
 from tests.factories import HERE, a_plain_edition, a_subscription
 

@@ -26,7 +26,7 @@ from nif.stories.models import Story
 from nif.stories.reader_reports import ReaderReport, ReportKind
 from nif.subscribers.address_index import index_new_addresses
 from nif.subscribers.segments import Segment
-from nif.subscriptions import double_opt_in
+from nif.subscriptions import lifecycle
 from nif.subscriptions.consent import ConsentContext
 from nif.subscriptions.models import (
     AddressChange,
@@ -69,7 +69,7 @@ def send_id(database: Database, services: Services) -> int:
 
 
 def _add_rows_everywhere(session, ann, list_id):
-    double_opt_in.request_subscription(
+    lifecycle.request_subscription(
         session, session.get_one(MailingList, list_id), parse_address(ANN), FORM, now=NOON
     )
     other = a_subscription(session, session.get_one(MailingList, list_id), "cy@example.com")

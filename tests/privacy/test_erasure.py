@@ -14,7 +14,7 @@ from nif.sends.certificates import certify_send
 from nif.sends.models import Delivery, DeliveryOutcome
 from nif.services import Services
 from nif.settings import Settings
-from nif.subscriptions import double_opt_in, preferences, unsubscribe
+from nif.subscriptions import lifecycle, preferences
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.models import (
     MailingList,
@@ -140,9 +140,7 @@ def test_no_form_import_or_report_adds_an_erased_person_again(
 
     with database.transaction() as session:
         daily = a_list(session)
-        result = double_opt_in.request_subscription(
-            session, daily, parse_address(ANN), HERE, now=LATER
-        )
+        result = lifecycle.request_subscription(session, daily, parse_address(ANN), HERE, now=LATER)
         link = preferences.find_mailable_subscriber(session, parse_address(ANN))
         suppress_address(session, ANN.lower(), SuppressionReason.BOUNCED, source="event", now=LATER)
         assert (result.pending, result.already_subscribed, link) == (None, None, None)
@@ -156,11 +154,11 @@ def test_old_links_of_an_erased_person_get_a_polite_answer(
     database: Database, services: Services, ann: Person
 ) -> None:
     erase(database, ann)
-    leave = unsubscribe.unsubscribe_token(ann.id, 0, services.tokens)
+    leave = lifecycle.unsubscribe_token(ann.id, 0, services.tokens)
     prefer = preferences.preferences_token(ann.id, services.tokens)
     with database.reading() as session:
         with pytest.raises(NotFound, match="will not mail you"):
-            unsubscribe.get_subscriptions_to_unsubscribe(session, leave, services.tokens)
+            lifecycle.get_subscriptions_to_unsubscribe(session, leave, services.tokens)
         with pytest.raises(NotFound, match="will not mail you"):
             preferences.get_subscriber_by_token(session, prefer, services.tokens)
 

@@ -13,9 +13,9 @@ from nif.mail.message import Message
 from nif.mail.transactional import TransactionalEmail, queue_transactional_email
 from nif.privacy import retention
 from nif.privacy.data_map import DATA_MAP
-from nif.privacy.models import RetentionRun
 from nif.privacy.retention import (
     RetentionPeriods,
+    RetentionRun,
     count_due_rows,
     retention_rules,
     run_retention,
@@ -24,7 +24,7 @@ from nif.privacy.retention import (
 )
 from nif.sends.models import Attempt, ProviderEvent, ProviderEventPost
 from nif.settings import PROJECT
-from nif.subscriptions import double_opt_in
+from nif.subscriptions import lifecycle
 from nif.subscriptions.models import (
     AddressChange,
     Consent,
@@ -65,9 +65,9 @@ def test_an_unconfirmed_request_is_deleted_with_everything_known(database: Datab
         daily, weekly = a_list(session), a_list(session, "weekly")
         for number in range(5):
             address = parse_address(f"reader{number}@example.com")
-            double_opt_in.request_subscription(session, daily, address, HERE, now=NOON)
+            lifecycle.request_subscription(session, daily, address, HERE, now=NOON)
         kept = a_subscription(session, weekly, "ann@example.com")
-        double_opt_in.request_subscription(
+        lifecycle.request_subscription(
             session, daily, parse_address("ann@example.com"), HERE, now=NOON
         )
         kept_id = kept.subscriber_id

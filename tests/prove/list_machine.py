@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from nif.limits import RateLimitCount
-from nif.subscriptions import unsubscribe
+from nif.subscriptions import lifecycle
 from nif.subscriptions.models import MailingList, Subscriber, Subscription
 from nif.tokens import Tokens
 from tests.prove.databases import OpenDatabase
@@ -80,9 +80,9 @@ class ListMachine(RuleBasedStateMachine):
         return [key for key in self.promises.of(who) if slug in {key[1], EVERY}]
 
     def by_link(self, session: Session, who: str, slug: str) -> Sequence[Subscription]:
-        list_id = unsubscribe.ALL_LISTS if slug == EVERY else self.ids[slug]
-        token = unsubscribe.unsubscribe_token(self.id_of(session, who), list_id, TOKENS)
-        return unsubscribe.get_subscriptions_to_unsubscribe(session, token, TOKENS)
+        list_id = lifecycle.ALL_LISTS if slug == EVERY else self.ids[slug]
+        token = lifecycle.unsubscribe_token(self.id_of(session, who), list_id, TOKENS)
+        return lifecycle.get_subscriptions_to_unsubscribe(session, token, TOKENS)
 
     def id_of(self, session: Session, who: str) -> int:
         return session.scalars(select(Subscriber.id).where(Subscriber.canonical == who)).one()

@@ -15,9 +15,9 @@ from nif.sends import circuit_breaker, control
 from nif.sends.models import Batch, BatchState, Send, SendState
 from nif.sends.outcomes import UNDECIDED_STATES
 from nif.sends.reports import list_undecided_batches
+from nif.subscriptions.lifecycle import unsubscribe_from_list
 from nif.subscriptions.models import Subscriber, Subscription, SuppressionReason
 from nif.subscriptions.suppression_list import suppress_address
-from nif.subscriptions.unsubscribe import unsubscribe_from_list
 from tests.factories import HERE
 from tests.prove.world import SleepingWorker, World
 

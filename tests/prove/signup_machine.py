@@ -9,7 +9,7 @@ from hypothesis.stateful import Bundle, multiple, precondition, rule
 
 from nif.errors import Expired, NotFound
 from nif.mail.addresses import parse_address
-from nif.subscriptions import double_opt_in, preferences
+from nif.subscriptions import lifecycle, preferences
 from nif.subscriptions.consent import ConsentContext
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.signup_limits import allow_mail, find_exceeded_limit
@@ -60,11 +60,11 @@ class SignupMachine(ListMachine):
         before, address = self.promises.standing((who, slug)).state, parse_address(typed)
         where = ConsentContext("/subscribe", network, "I would like to be mailed.")
         assert address.canonical == who
-        asked = double_opt_in.SubscriptionRequestResult(None)
+        asked = lifecycle.SubscriptionRequestResult(None)
         with self.database.transaction() as session:
             newsletter = get_list(session, slug)
             if find_exceeded_limit(session, who, network, now=self.now) is None:
-                asked = double_opt_in.request_subscription(
+                asked = lifecycle.request_subscription(
                     session, newsletter, address, where, now=self.now
                 )
             named = asked.pending.subscriber if asked.pending else asked.already_subscribed
@@ -86,7 +86,7 @@ class SignupMachine(ListMachine):
             return None
         assert asked.pending.list_id == self.ids[slug], "the wrong list"
         self.promises.record((who, slug), "requested")
-        return Link((who, slug), self.now, double_opt_in.confirmation_token(asked.pending, TOKENS))
+        return Link((who, slug), self.now, lifecycle.confirmation_token(asked.pending, TOKENS))
 
     @precondition(lambda self: not self.strangers and len(self.promises.signups) > 2)
     @rule(network=NETWORK, slug=SLUG, size=st.integers(28, 33))
@@ -132,7 +132,7 @@ class SignupMachine(ListMachine):
         where = ConsentContext("/confirm", "192.0.2.0/24", "I would like to be mailed.")
         try:
             with self.database.transaction() as session:
-                return double_opt_in.confirm_subscription(
+                return lifecycle.confirm_subscription(
                     session, token, TOKENS, where, now=self.now
                 ).state.value
         except Expired:

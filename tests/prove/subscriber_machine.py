@@ -10,7 +10,7 @@ from hypothesis.stateful import precondition, rule
 from nif.errors import Expired, NotFound
 from nif.mail.addresses import parse_address
 from nif.privacy.data_map import erase_person, person_at_address
-from nif.subscriptions import preferences, suppression_list, unsubscribe
+from nif.subscriptions import lifecycle, preferences, suppression_list
 from nif.subscriptions.consent import ConsentContext
 from nif.subscriptions.models import Subscriber, SuppressionReason
 from tests.prove.list_machine import EDGE, EVERY, SLUG, SLUGS, TOKENS, WHO
@@ -62,7 +62,7 @@ class SubscriberMachine(SignupMachine):
         for _ in range(clicks):
             with suppress(NotFound), self.database.transaction() as session:
                 for one in self.by_link(session, who, slug):
-                    unsubscribe.unsubscribe_from_list(
+                    lifecycle.unsubscribe_from_list(
                         session, one, ConsentContext("/unsubscribe"), now=self.now
                     )
         for key in keys:
@@ -84,7 +84,7 @@ class SubscriberMachine(SignupMachine):
         try:
             with self.database.transaction() as session:
                 for one in self.by_link(session, who, slug):
-                    unsubscribe.undo_unsubscribe(
+                    lifecycle.undo_unsubscribe(
                         session, one, ConsentContext("/unsubscribe"), now=self.now
                     )
         except Expired:
@@ -112,7 +112,7 @@ class SubscriberMachine(SignupMachine):
             suppression_list.suppress_address(session, who, reason, source="event", now=self.now)
             if keys := self.promises.of(who):
                 for one in self.by_link(session, who, EVERY):
-                    unsubscribe.unsubscribe_from_list(
+                    lifecycle.unsubscribe_from_list(
                         session, one, ConsentContext("event"), now=self.now
                     )
         self.promises.suppress(who, reason.value)

@@ -19,9 +19,9 @@ from nif.sends.models import (
     SendState,
     SendStopCause,
 )
+from nif.subscriptions.lifecycle import unsubscribe_from_list
 from nif.subscriptions.models import Subscriber, Subscription, SubscriptionState, SuppressionReason
 from nif.subscriptions.suppression_list import suppress_address
-from nif.subscriptions.unsubscribe import unsubscribe_from_list
 from tests.conftest import NOON
 from tests.factories import HERE, a_plain_send
 from tests.sends.helpers import (

@@ -28,7 +28,7 @@ from nif.services import Services
 from nif.stories.corrections import NoteInput, StoryChange, StoryNote, revise_story
 from nif.stories.drafts import get_story, save_draft
 from nif.stories.models import ChangeKind, NoteSeverity, Revision
-from nif.subscriptions import unsubscribe
+from nif.subscriptions import lifecycle
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.models import MailingList, Subscriber, Subscription, SubscriptionState
 from tests.conftest import NOON
@@ -423,7 +423,7 @@ def join(session: Session, mailing_list: MailingList, address: str) -> None:
 
 def leave(session: Session, address: str) -> None:
     theirs = select(Subscription).join(Subscriber).where(Subscriber.address == address)
-    unsubscribe.unsubscribe_from_list(session, session.scalars(theirs).one(), HERE, now=NOON)
+    lifecycle.unsubscribe_from_list(session, session.scalars(theirs).one(), HERE, now=NOON)
 
 
 def current_page_version(database: Database) -> int:

@@ -12,7 +12,7 @@ from nif.sends.planning import plan_send
 from nif.services import Services
 from nif.stories.models import ChangeKind, NoteSeverity, Revision
 from nif.subscriptions.models import MailingList, Subscriber, Subscription
-from nif.subscriptions.tag_choices import choose_tags
+from nif.subscriptions.preferences import choose_tags
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_story, a_subscription
 from tests.sends.test_correction_sends import DAY, HOUR, LATER, corrected, mail_what_is_due

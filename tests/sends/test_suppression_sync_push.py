@@ -32,7 +32,7 @@ from nif.sends.suppression_sync import (
     PushedSuppressions,
 )
 from nif.subscriptions import suppression_list, suppression_outbox
-from nif.subscriptions.double_opt_in import activate_subscription
+from nif.subscriptions.lifecycle import activate_subscription
 from nif.subscriptions.models import Subscription, SubscriptionState, Suppression, SuppressionReason
 from nif.subscriptions.suppression_list import (
     add_suppressions,

@@ -4,9 +4,9 @@ from itertools import count
 
 import pytest
 
-from nif.accounts import profiles
+from nif.accounts import accounts
+from nif.accounts.accounts import ProfileInput
 from nif.accounts.models import Account, RoleName
-from nif.accounts.profiles import ProfileInput
 from nif.register.models import PartyKind
 from nif.stories.checks import FindingLevel, run_checks
 from nif.stories.drafts import get_story
@@ -26,7 +26,7 @@ _number = count(1)
 
 def a_person(session, name: str, *, is_public: bool = True) -> Account:
     account = an_account(session, RoleName.EDITOR, email=f"person{next(_number)}@example.com")
-    profiles.save_profile(session, account, ProfileInput(name, is_public=is_public))
+    accounts.save_profile(session, account, ProfileInput(name, is_public=is_public))
     return account
 
 

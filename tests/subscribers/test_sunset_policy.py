@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from nif.editions.archive import list_sent_editions
 from nif.errors import Conflict, Expired, Invalid
-from nif.privacy.consent_receipts import list_consent_receipts
 from nif.sends import planning
 from nif.sends.certificates import certify_send
 from nif.sends.delivery import DeliveryContext, deliver_send
@@ -28,8 +27,8 @@ from nif.sends.reports import list_deliverable_sends
 from nif.services import Services
 from nif.subscribers import sunset_policy
 from nif.subscribers.sunset_policy import MoreThanExpected, RepermissionPlan
-from nif.subscriptions import double_opt_in, preferences, unsubscribe
-from nif.subscriptions.consent import ConsentContext, record_consent
+from nif.subscriptions import lifecycle, preferences
+from nif.subscriptions.consent import ConsentContext, list_consent_receipts, record_consent
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.models import (
     Consent,
@@ -52,7 +51,7 @@ DAY = timedelta(days=1)
 LONG_AGO = NOON - 900 * DAY
 TERMS = planning.SendTerms()
 PLAN = RepermissionPlan(months=12, wait_days=14, per_hour=1200, expected_count=1000)
-REPERMISSION_LINK = ConsentContext(double_opt_in.STAY_SOURCE)
+REPERMISSION_LINK = ConsentContext(lifecycle.STAY_SOURCE)
 
 
 @pytest.fixture
@@ -173,7 +172,7 @@ def test_inactive_subscribers_are_long_confirmed_without_reader_activity(session
     suppress_address(session, "gone@example.com", SuppressionReason.BOUNCED, source="x", now=NOON)
     add_confirmed(session, daily, "gone")
     left = subscription_of(session, add_confirmed(session, daily, "left"))
-    unsubscribe.unsubscribe_from_list(session, left, HERE, now=NOON - 500 * DAY)
+    lifecycle.unsubscribe_from_list(session, left, HERE, now=NOON - 500 * DAY)
     session.flush()
 
     found = session.scalars(sunset_policy.select_inactive(daily.id, 12, now=NOON)).all()
@@ -210,14 +209,14 @@ def test_only_reached_non_responders_are_unsubscribed(
     with services.database.transaction() as session:
         assert list_sent_editions(session, get_list(session, "daily")) == []
         stay = subscription_of(session, ids["stays"])
-        double_opt_in.keep_subscription(session, stay, REPERMISSION_LINK, now=then)
+        lifecycle.keep_subscription(session, stay, REPERMISSION_LINK, now=then)
         add_event(session, ids["clicks"], then)
         record_consent(
             session, subscription_of(session, ids["changes"]), ConsentAction.CHANGED, HERE, now=then
         )
         reader = session.get_one(Subscriber, ids["pauses"])
         preferences.pause_mail(session, reader, then + 60 * DAY, HERE, now=then)
-        unsubscribe.unsubscribe_from_list(
+        lifecycle.unsubscribe_from_list(
             session, subscription_of(session, ids["leaves"]), HERE, now=then
         )
         add_event(session, ids["bounced"], then, "bounce")
@@ -284,19 +283,19 @@ def test_a_late_response_resubscribes_non_responders_but_not_those_who_unsubscri
         for copy in copies
     }
     with services.database.transaction() as session:
-        leaves = double_opt_in.get_subscription_to_keep(session, tokens["leaves"], services.tokens)
-        unsubscribe.unsubscribe_from_list(session, leaves, HERE, now=clock())
+        leaves = lifecycle.get_subscription_to_keep(session, tokens["leaves"], services.tokens)
+        lifecycle.unsubscribe_from_list(session, leaves, HERE, now=clock())
     unsubscribe_all(services, campaign, now=NOON + 20 * DAY)
 
     with services.database.transaction() as session:
-        late = double_opt_in.get_subscription_to_keep(session, tokens["silent"], services.tokens)
+        late = lifecycle.get_subscription_to_keep(session, tokens["silent"], services.tokens)
         assert late.state is SubscriptionState.UNSUBSCRIBED
         told = list_consent_receipts(session, late.subscriber_id)[-1]
         assert told["proof"].startswith("by us: we asked")
-        double_opt_in.keep_subscription(session, late, REPERMISSION_LINK, now=NOON + 30 * DAY)
-        leaves = double_opt_in.get_subscription_to_keep(session, tokens["leaves"], services.tokens)
+        lifecycle.keep_subscription(session, late, REPERMISSION_LINK, now=NOON + 30 * DAY)
+        leaves = lifecycle.get_subscription_to_keep(session, tokens["leaves"], services.tokens)
         with pytest.raises(Expired):
-            double_opt_in.keep_subscription(session, leaves, REPERMISSION_LINK, now=NOON + 30 * DAY)
+            lifecycle.keep_subscription(session, leaves, REPERMISSION_LINK, now=NOON + 30 * DAY)
         assert states_by_name(session) == {"silent": "confirmed", "leaves": "unsubscribed"}
         assert get_list(session, "daily").confirmed_count == 1
         assert sunset_policy.count_inactive(session, late.list_id, 12, now=NOON + 200 * DAY) == 0
@@ -321,7 +320,7 @@ def test_unsubscribing_resumes_after_a_kill_and_spares_those_who_respond_meanwhi
         with pytest.raises(Conflict, match="under way"):
             sunset_policy.start_unsubscribing_nonresponders(session, found, expected=6, now=then)
         fourth = session.scalars(select(Subscriber.id).order_by(Subscriber.id)).all()[3]
-        double_opt_in.keep_subscription(
+        lifecycle.keep_subscription(
             session, subscription_of(session, fourth), REPERMISSION_LINK, now=then
         )
     advance_campaigns(services, then)
@@ -375,8 +374,8 @@ def test_responding_while_being_unsubscribed_ends_confirmed(
 
     def answer() -> None:
         with services.database.transaction() as session:
-            mine = double_opt_in.get_subscription_to_keep(session, token, services.tokens)
-            double_opt_in.keep_subscription(session, mine, REPERMISSION_LINK, now=then)
+            mine = lifecycle.get_subscription_to_keep(session, token, services.tokens)
+            lifecycle.keep_subscription(session, mine, REPERMISSION_LINK, now=then)
 
     with ThreadPoolExecutor(1) as pool:
 

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from nif.errors import Expired, NotFound
 from nif.mail.addresses import parse_address
-from nif.subscriptions.double_opt_in import (
+from nif.subscriptions.lifecycle import (
     AddressMailLimit,
     SubscriptionRequestResult,
     confirm_subscription,
@@ -15,6 +15,7 @@ from nif.subscriptions.double_opt_in import (
     get_subscription_to_confirm,
     list_other_requests,
     request_subscription,
+    unsubscribe_from_list,
 )
 from nif.subscriptions.lists import all_lists, archive_list, find_default_list, get_list
 from nif.subscriptions.models import (
@@ -26,7 +27,6 @@ from nif.subscriptions.models import (
     SuppressionReason,
 )
 from nif.subscriptions.suppression_list import is_suppressed, suppress_address
-from nif.subscriptions.unsubscribe import unsubscribe_from_list
 from nif.tokens import TokenPurpose, Tokens
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_subscription

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from nif.errors import Conflict
 from nif.mail.addresses import parse_address
 from nif.subscriptions.consent import record_consent
-from nif.subscriptions.double_opt_in import SubscriptionRequestResult, request_subscription
+from nif.subscriptions.lifecycle import SubscriptionRequestResult, request_subscription
 from nif.subscriptions.lists import (
     archive_list,
     archived_lists,

@@ -19,10 +19,13 @@ from sqlalchemy import select
 
 from nif.errors import Expired
 from nif.mail.addresses import parse_address
-from nif.subscriptions.double_opt_in import (
+from nif.subscriptions.lifecycle import (
+    UNDO_WITHIN,
     confirm_subscription,
     confirmation_token,
     request_subscription,
+    undo_unsubscribe,
+    unsubscribe_from_list,
 )
 from nif.subscriptions.models import (
     Consent,
@@ -38,7 +41,6 @@ from nif.subscriptions.models import (
 )
 from nif.subscriptions.preferences import save_preferences
 from nif.subscriptions.suppression_list import suppress_address
-from nif.subscriptions.unsubscribe import UNDO_WITHIN, undo_unsubscribe, unsubscribe_from_list
 from nif.tokens import Tokens
 from tests.conftest import NOON
 from tests.factories import HERE, a_list

@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 from nif.database import Database
 from nif.mail.addresses import parse_address
 from nif.subscriptions.consent import ConsentContext
-from nif.subscriptions.double_opt_in import (
+from nif.subscriptions.lifecycle import (
     confirm_subscription,
     confirmation_token,
     request_subscription,
+    undo_unsubscribe,
+    unsubscribe_from_list,
 )
 from nif.subscriptions.models import (
     DailyListCount,
@@ -22,7 +24,6 @@ from nif.subscriptions.models import (
     Subscription,
 )
 from nif.subscriptions.statistics import count_departures, record_daily_counts
-from nif.subscriptions.unsubscribe import undo_unsubscribe, unsubscribe_from_list
 from nif.tokens import Tokens
 from tests.conftest import NOON
 from tests.factories import a_list, a_subscription

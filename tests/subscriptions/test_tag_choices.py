@@ -12,15 +12,19 @@ from nif.subscriptions.address_change import (
     request_address_change,
 )
 from nif.subscriptions.consent import ConsentContext
-from nif.subscriptions.double_opt_in import confirm_subscription, confirmation_token
+from nif.subscriptions.lifecycle import (
+    confirm_subscription,
+    confirmation_token,
+    undo_unsubscribe,
+    unsubscribe_from_list,
+)
 from nif.subscriptions.models import Consent, ConsentAction, SubscriptionState
-from nif.subscriptions.tag_choices import (
+from nif.subscriptions.preferences import (
     choose_tags,
     chosen_tags_of,
     has_tag_choices,
     wording_of_tag_choice,
 )
-from nif.subscriptions.unsubscribe import undo_unsubscribe, unsubscribe_from_list
 from nif.tokens import Tokens
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_subscription

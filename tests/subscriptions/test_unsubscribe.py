@@ -4,8 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from nif.errors import Expired, NotFound
-from nif.subscriptions.models import Consent, Subscription, SubscriptionState
-from nif.subscriptions.unsubscribe import (
+from nif.subscriptions.lifecycle import (
     ALL_LISTS,
     UNDO_WITHIN,
     get_subscriptions_to_unsubscribe,
@@ -14,6 +13,7 @@ from nif.subscriptions.unsubscribe import (
     unsubscribe_from_list,
     unsubscribe_token,
 )
+from nif.subscriptions.models import Consent, Subscription, SubscriptionState
 from nif.tokens import TokenPurpose, Tokens
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_subscription

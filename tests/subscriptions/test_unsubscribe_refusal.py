@@ -4,11 +4,14 @@ import pytest
 
 from nif.errors import NotFound
 from nif.mail.addresses import parse_address
-from nif.subscriptions.double_opt_in import request_subscription
+from nif.subscriptions.lifecycle import (
+    get_refusing_subscriber,
+    refuse_signups,
+    request_subscription,
+)
 from nif.subscriptions.models import SignupRefusal, Subscription, SubscriptionState
 from nif.subscriptions.preferences import save_preferences
 from nif.subscriptions.suppression_list import is_suppressed
-from nif.subscriptions.unsubscribe import get_refusing_subscriber, refuse_signups
 from nif.tokens import TokenPurpose, Tokens
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_subscription

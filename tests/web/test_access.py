@@ -10,8 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 
+from nif.accounts.accounts import ProfileInput, save_profile
 from nif.accounts.models import ROLE_RANKS, Account, RoleName
-from nif.accounts.profiles import ProfileInput, save_profile
 from nif.database import Database
 from nif.services import Services
 from nif.stories.drafts import create_draft

@@ -23,6 +23,7 @@ from nif.sends.reputation import (
     rolling_mail_health,
 )
 from nif.spreadsheets import write_csv
+from nif.subscriptions.lifecycle import ONE_CLICK_SOURCE
 from nif.subscriptions.lists import all_lists
 from nif.subscriptions.models import ListMetric, MailingList, day_in_site_zone
 from nif.subscriptions.statistics import (
@@ -33,7 +34,6 @@ from nif.subscriptions.statistics import (
     growth_by_day,
     merge_periods,
 )
-from nif.subscriptions.unsubscribe import ONE_CLICK_SOURCE
 from nif.web.access import Access, page_view
 from nif.web.admin import charts
 from nif.web.admin.charts import Chart, format_percent
@@ -368,12 +368,12 @@ def download_json(session: Session) -> ResponseReturnValue:
 def _edition_as_data(edition: SendStatistics) -> dict[str, object]:
     """A send as a row of the CSV and an object of the JSON."""
     return {
-        "send": edition.send_id,
+        "send": edition.send.id,
         "list": edition.list_title,
         "subject": edition.subject,
-        "started_at": edition.starts_at.isoformat(timespec="seconds"),
-        "state": edition.state.value,
-        "audience": edition.audience,
+        "started_at": edition.send.starts_at.isoformat(timespec="seconds"),
+        "state": edition.send.state.value,
+        "audience": edition.send.audience,
         "accepted": edition.accepted,
         "unsubscribed": edition.unsubscribed,
         **{kind: edition.event_counts.get(kind, 0) for kind in (*EVENT_COLUMNS, *TRACKING_COLUMNS)},

@@ -25,7 +25,7 @@ from nif.sends.models import Send
 from nif.sends.planning import NO_SUBSCRIBERS, plan_manual_send
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.models import MailingList
-from nif.subscriptions.tag_choices import has_tag_choices
+from nif.subscriptions.preferences import has_tag_choices
 from nif.web.access import Access, page_view
 from nif.web.admin import send_status
 from nif.web.current import links, services

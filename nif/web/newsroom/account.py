@@ -6,10 +6,10 @@ from flask_login import current_user
 from sqlalchemy.orm import Session
 from wtforms.validators import ValidationError
 
-from nif.accounts import accounts, profiles
+from nif.accounts import accounts
+from nif.accounts.accounts import MAX_PROFILE_LENGTHS, ProfileInput
 from nif.accounts.audit_log import describe_change
 from nif.accounts.models import ROLE_LABELS, Profile
-from nif.accounts.profiles import MAX_FIELD_LENGTHS, ProfileInput
 from nif.errors import Invalid
 from nif.stories.publishing import invalidate_pages
 from nif.web.access import Access, open_to, page_view
@@ -25,12 +25,12 @@ class ProfileForm(Form):
     """The fields of ProfileInput."""
 
     name = Line("Name", most=100)
-    job_title = Line("Job title", most=MAX_FIELD_LENGTHS["job_title"])
-    bio = Lines("About you", most=MAX_FIELD_LENGTHS["bio"])
-    contact = Line("Public contact", most=MAX_FIELD_LENGTHS["contact"])
-    location = Line("Location", most=MAX_FIELD_LENGTHS["location"])
-    languages = Line("Languages", most=MAX_FIELD_LENGTHS["languages"])
-    expertise = Line("Beat", most=MAX_FIELD_LENGTHS["expertise"])
+    job_title = Line("Job title", most=MAX_PROFILE_LENGTHS["job_title"])
+    bio = Lines("About you", most=MAX_PROFILE_LENGTHS["bio"])
+    contact = Line("Public contact", most=MAX_PROFILE_LENGTHS["contact"])
+    location = Line("Location", most=MAX_PROFILE_LENGTHS["location"])
+    languages = Line("Languages", most=MAX_PROFILE_LENGTHS["languages"])
+    expertise = Line("Beat", most=MAX_PROFILE_LENGTHS["expertise"])
     is_public = Tick("Show my profile to readers on its own page")
 
     def validate_name(self, field: Line) -> None:
@@ -57,7 +57,7 @@ def update_profile(action: StaffAction, form: ProfileForm) -> ResponseReturnValu
     account = action.account
     profile = action.session.get(Profile, account.id)
     before = ProfileForm(obj=profile, name=account.name).data
-    profiles.save_profile(action.session, account, ProfileInput(**form.data))
+    accounts.save_profile(action.session, account, ProfileInput(**form.data))
     if form.data != before:
         changed = {name for name, value in form.data.items() if value != before[name]}
         detail = {name: describe_change(before[name], form.data[name]) for name in changed}

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.privacy import data_map
-from nif.privacy.consent_receipts import list_consent_receipts
 from nif.privacy.data_map import person_of_subscriber
+from nif.subscriptions.consent import list_consent_receipts
 from nif.subscriptions.preferences import get_subscriber_by_token
 from nif.web.access import Access, open_to, page_view
 from nif.web.current import services, tokens, transaction

@@ -15,12 +15,15 @@ from nif.errors import Invalid
 from nif.mail.transactional import queue_transactional_email
 from nif.signups.models import SignupKind
 from nif.stories.queries import list_most_used_tags, tag_names_of
-from nif.subscriptions import address_change, preferences, tag_choices
+from nif.subscriptions import address_change, preferences
 from nif.subscriptions.consent import wording_of_preferences
+from nif.subscriptions.lifecycle import ALL_LISTS, list_unsubscribe_headers, unsubscribe_token
 from nif.subscriptions.models import Subscriber
-from nif.subscriptions.preferences import get_subscriber_by_token, list_subscription_choices
-from nif.subscriptions.tag_choices import chosen_tags_of
-from nif.subscriptions.unsubscribe import ALL_LISTS, list_unsubscribe_headers, unsubscribe_token
+from nif.subscriptions.preferences import (
+    chosen_tags_of,
+    get_subscriber_by_token,
+    list_subscription_choices,
+)
 from nif.web.access import Access, open_to, page_view
 from nif.web.current import consent_context, links, services, settings, tokens, transaction
 from nif.web.forms import EmailLine, Form, Line, Several, Tick
@@ -152,8 +155,8 @@ def _update_tag_choices(session: Session, subscriber: Subscriber, form: Preferen
         ticked = form.topic.data.get(mailing_list.slug, ())
         names = {tag: name for tag, name in offer.names.items() if tag in ticked}
         title, site = mailing_list.title, settings().site_name
-        where = consent_context(tag_choices.wording_of_tag_choice(site, title, names.values()))
-        tag_choices.choose_tags(session, subscription, names.keys(), where, now=utc_now())
+        where = consent_context(preferences.wording_of_tag_choice(site, title, names.values()))
+        preferences.choose_tags(session, subscription, names.keys(), where, now=utc_now())
 
 
 @blueprint.post("/preferences/<token>/pause")

@@ -3,7 +3,7 @@
 from flask import Blueprint, render_template, request
 from sqlalchemy.orm import Session
 
-from nif.accounts import profiles
+from nif.accounts import accounts
 from nif.sends.correction_sends import count_correction_reach
 from nif.stories import queries as stories
 from nif.stories.queries import notes_of_story
@@ -70,13 +70,13 @@ def show_tag(session: Session, slug: str) -> str:
 
 @cached_page(blueprint, "/people")
 def list_people(session: Session) -> str:
-    people = profiles.list_public_profiles(session)
+    people = accounts.list_public_profiles(session)
     return render_template("public/stories/people.html", people=people)
 
 
 @cached_page(blueprint, "/people/<slug>")
 def show_person(session: Session, slug: str) -> str:
     after = request.args.get("after")
-    profile, name = profiles.get_public_profile(session, slug)
+    profile, name = accounts.get_public_profile(session, slug)
     page = stories.list_newest_stories(session, person_id=profile.account_id, after=after)
     return render_template("public/stories/person.html", profile=profile, name=name, page=page)

@@ -16,9 +16,9 @@ from nif.editions.digest import next_slot_of_list
 from nif.errors import Invalid, NotFound
 from nif.mail.addresses import suggest_correction
 from nif.signups.models import SignupKind
-from nif.subscriptions import double_opt_in
+from nif.subscriptions import lifecycle
 from nif.subscriptions.consent import wording_of_subscription
-from nif.subscriptions.double_opt_in import list_other_requests
+from nif.subscriptions.lifecycle import list_other_requests
 from nif.subscriptions.lists import find_default_list, get_list, offered_lists
 from nif.subscriptions.models import MailingList
 from nif.web.access import Access, open_to, page_view
@@ -182,7 +182,7 @@ def check_your_inbox() -> str:
 @page_view(blueprint, Access.TOKEN, "/confirm/<token>")
 def confirm(session: Session, token: str) -> ResponseReturnValue:
     now = utc_now()
-    subscription = double_opt_in.get_subscription_to_confirm(session, token, tokens(), now=now)
+    subscription = lifecycle.get_subscription_to_confirm(session, token, tokens(), now=now)
     mailing_list = subscription.mailing_list
     requests = list_other_requests(session, subscription, now=now)
     others = [other.mailing_list for other in requests]
@@ -201,15 +201,15 @@ def confirm(session: Session, token: str) -> ResponseReturnValue:
 def update(token: str) -> ResponseReturnValue:
     form, now, site = ConfirmationForm(request.form), utc_now(), settings().site_name
     with transaction() as session:
-        mailing_list = double_opt_in.get_subscription_to_confirm(
+        mailing_list = lifecycle.get_subscription_to_confirm(
             session, token, tokens(), now=now
         ).mailing_list
         if mailing_list.archived_at is None:
             where = consent_context(wording_of_subscription(site, mailing_list.title))
-            joined = double_opt_in.confirm_subscription(session, token, tokens(), where, now=now)
+            joined = lifecycle.confirm_subscription(session, token, tokens(), where, now=now)
             for other in list_other_requests(session, joined, now=now) if form.all.data else ():
                 where = consent_context(wording_of_subscription(site, other.mailing_list.title))
-                double_opt_in.activate_subscription(session, other, where, now=now)
+                lifecycle.activate_subscription(session, other, where, now=now)
     return redirect(url_for(".welcome", list_slug=mailing_list.slug), 303)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import NotFound
-from nif.subscriptions import double_opt_in, unsubscribe
+from nif.subscriptions import lifecycle
 from nif.subscriptions.consent import wording_of_subscription
 from nif.subscriptions.models import Subscription, SubscriptionState
 from nif.web.access import Access, open_to, page_view
@@ -33,7 +33,7 @@ class UnsubscribeForm(Form):
 
 @page_view(blueprint, Access.TOKEN, "/unsubscribe/<token>")
 def confirm(session: Session, token: str) -> str:
-    found = unsubscribe.get_subscriptions_to_unsubscribe(session, token, tokens())
+    found = lifecycle.get_subscriptions_to_unsubscribe(session, token, tokens())
     facts = _facts_of(found)
     return render_template("public/unsubscribe/confirm.html", **facts)
 
@@ -46,17 +46,17 @@ def delete(token: str) -> ResponseReturnValue:
     if form.on_page.data:
         return _unsubscribe_on_page(token, resubscribe=form.resubscribe.data)
     # A mail program cannot handle a 404, and it would reveal which tokens exist.
-    where = consent_context(page=unsubscribe.ONE_CLICK_SOURCE)
+    where = consent_context(page=lifecycle.ONE_CLICK_SOURCE)
     with suppress(NotFound), transaction() as session:
-        for subscription in unsubscribe.get_subscriptions_to_unsubscribe(session, token, tokens()):
-            unsubscribe.unsubscribe_from_list(session, subscription, where, now=utc_now())
+        for subscription in lifecycle.get_subscriptions_to_unsubscribe(session, token, tokens()):
+            lifecycle.unsubscribe_from_list(session, subscription, where, now=utc_now())
     return Response("You are unsubscribed.\n", mimetype="text/plain")
 
 
 def _unsubscribe_on_page(token: str, *, resubscribe: bool) -> str:
-    change = unsubscribe.undo_unsubscribe if resubscribe else unsubscribe.unsubscribe_from_list
+    change = lifecycle.undo_unsubscribe if resubscribe else lifecycle.unsubscribe_from_list
     with transaction() as session:
-        found = unsubscribe.get_subscriptions_to_unsubscribe(session, token, tokens())
+        found = lifecycle.get_subscriptions_to_unsubscribe(session, token, tokens())
         for subscription in found:
             change(session, subscription, consent_context(), now=utc_now())
         facts = _facts_of(found)
@@ -68,13 +68,13 @@ def _facts_of(found: Sequence[Subscription]) -> dict[str, Any]:
     return {
         "titles": [one.mailing_list.title for one in found],
         "is_unsubscribed": all(one.state is SubscriptionState.UNSUBSCRIBED for one in found),
-        "undoable": all(unsubscribe.may_undo_unsubscribe(one, now=now) for one in found),
+        "undoable": all(lifecycle.may_undo_unsubscribe(one, now=now) for one in found),
     }
 
 
 @page_view(blueprint, Access.TOKEN, "/report-signup/<token>")
 def confirm_report(session: Session, token: str) -> str:
-    unsubscribe.get_refusing_subscriber(session, token, tokens())
+    lifecycle.get_refusing_subscriber(session, token, tokens())
     return render_template("public/unsubscribe/confirm_report.html")
 
 
@@ -83,8 +83,8 @@ def confirm_report(session: Session, token: str) -> str:
 def report(token: str) -> str:
     """Somebody else typed the reader's address into a form."""
     with transaction() as session:
-        subscriber = unsubscribe.get_refusing_subscriber(session, token, tokens())
-        unsubscribe.refuse_signups(session, subscriber, consent_context(), now=utc_now())
+        subscriber = lifecycle.get_refusing_subscriber(session, token, tokens())
+        lifecycle.refuse_signups(session, subscriber, consent_context(), now=utc_now())
     return render_template("public/unsubscribe/reported.html")
 
 
@@ -98,12 +98,12 @@ def redirect_old_report(token: str) -> ResponseReturnValue:
 @page_view(blueprint, Access.TOKEN, "/stay/<token>")
 def confirm_stay(session: Session, token: str) -> str:
     """The link of re-permission mail."""
-    found = double_opt_in.get_subscription_to_keep(session, token, tokens())
+    found = lifecycle.get_subscription_to_keep(session, token, tokens())
     return render_template(
         "public/unsubscribe/confirm_stay.html",
         mailing_list=found.mailing_list,
         is_reader=found.state is SubscriptionState.CONFIRMED,
-        may_stay=double_opt_in.may_keep_subscription(session, found, now=utc_now()),
+        may_stay=lifecycle.may_keep_subscription(session, found, now=utc_now()),
     )
 
 
@@ -111,8 +111,8 @@ def confirm_stay(session: Session, token: str) -> str:
 @open_to(Access.TOKEN)
 def stay(token: str) -> str:
     with transaction() as session:
-        found = double_opt_in.get_subscription_to_keep(session, token, tokens())
+        found = lifecycle.get_subscription_to_keep(session, token, tokens())
         mailing_list = found.mailing_list
         where = consent_context(wording_of_subscription(settings().site_name, mailing_list.title))
-        double_opt_in.keep_subscription(session, found, where, now=utc_now())
+        lifecycle.keep_subscription(session, found, where, now=utc_now())
     return render_template("public/unsubscribe/stayed.html", mailing_list=mailing_list)

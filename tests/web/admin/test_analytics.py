@@ -16,9 +16,9 @@ from nif.clock import utc_now
 from nif.database import Database
 from nif.sends.models import Batch, BatchState, SendEventCount
 from nif.sends.reputation import measure_mail_health
+from nif.subscriptions.lifecycle import ONE_CLICK_SOURCE
 from nif.subscriptions.models import ListMetric, day_in_site_zone
 from nif.subscriptions.statistics import record_daily_counts, record_list_metrics
-from nif.subscriptions.unsubscribe import ONE_CLICK_SOURCE
 from nif.web.admin.analytics import assess_mail_health
 from tests.factories import a_list, a_plain_send
 from tests.web.newsroom.staff import text_of

@@ -2,9 +2,9 @@
 
 from flask.testing import FlaskClient
 
-from nif.accounts import profiles
+from nif.accounts import accounts
+from nif.accounts.accounts import ProfileInput
 from nif.accounts.models import RoleName
-from nif.accounts.profiles import ProfileInput
 from nif.database import Database
 from tests.factories import a_story, an_account
 
@@ -14,7 +14,7 @@ def test_a_persons_page_lists_their_stories_page_by_page(
 ) -> None:
     with database.transaction() as session:
         account = an_account(session, RoleName.EDITOR)
-        profiles.save_profile(session, account, ProfileInput("Jo Reyes", is_public=True))
+        accounts.save_profile(session, account, ProfileInput("Jo Reyes", is_public=True))
         for n in range(21):
             a_story(session, headline=f"By Jo {n:02}", byline="Jo Reyes")
         a_story(session, headline="By another", byline="Sam Okafor")

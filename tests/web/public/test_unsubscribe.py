@@ -7,9 +7,9 @@ from sqlalchemy.orm import Session
 
 from nif.database import Database
 from nif.services import Services
+from nif.subscriptions.lifecycle import ALL_LISTS, unsubscribe_token
 from nif.subscriptions.models import Consent, MailingList, Subscription, SubscriptionState
 from nif.subscriptions.preferences import preferences_token
-from nif.subscriptions.unsubscribe import ALL_LISTS, unsubscribe_token
 from tests.factories import a_list, a_subscription
 from tests.web.public.forms import end_transaction
 
