@@ -12,22 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    ARRAY,
-    JSON,
-    BigInteger,
-    ColumnElement,
-    String,
-    any_,
-    bindparam,
-    cast,
-    func,
-    select,
-    type_coerce,
-)
+from sqlalchemy import JSON, String, bindparam, cast, func, select, type_coerce
 from sqlalchemy.orm import Session
 
-from nif.database import table_of
+from nif.database import is_among_ids, table_of
 from nif.imports.bulk_upsert import PlannedChange
 from nif.imports.column_mapping import DO_NOT_MAIL_STATUSES, ParsedRow, StatedStatus, shorten_cell
 from nif.imports.models import ImportRun, RowOutcome
@@ -303,7 +291,7 @@ def _add_subscription_states(
         _subscription.subscriber_id, _subscription.state, _subscription.unsubscribed_at
     ).where(
         _subscription.list_id == list_id,
-        _is_among_ids(session, _subscription.subscriber_id, canonicals),
+        is_among_ids(session, _subscription.subscriber_id, canonicals),
     )
     for subscriber_id, state, unsubscribed_at in session.execute(subscriptions):
         canonical = canonicals[subscriber_id]
@@ -317,7 +305,7 @@ def _add_subscription_states(
     latest = (
         select(_consent.subscriber_id, func.max(_consent.at))
         .where(
-            _is_among_ids(session, _consent.subscriber_id, ids),
+            is_among_ids(session, _consent.subscriber_id, ids),
             _consent.list_id == list_id,
             _consent.action == ConsentAction.CONFIRMED,
         )
@@ -335,12 +323,3 @@ def _unnest_texts(session: Session, values: Iterable[Any]) -> Any:
         return func.json_each(packed).table_valued("value").c.value
     each = func.json_array_elements_text(cast(packed, JSON)).table_valued("value")
     return type_coerce(each.c.value, String)
-
-
-def _is_among_ids(session: Session, column: ColumnElement[int], ids: Iterable[int]) -> Any:
-    """A test that looks up each id in an index, whatever the planner's statistics."""
-    listed = list(ids)
-    if session.get_bind().dialect.name == "sqlite":
-        packed = bindparam(None, json.dumps(listed), type_=String)
-        return column.in_(select(func.json_each(packed).table_valued("value").c.value))
-    return column == any_(bindparam(None, listed, type_=ARRAY(BigInteger)))

@@ -148,22 +148,26 @@ def estimate_send_speed(
     return SendSpeed(per_second, now + timedelta(seconds=counts.pending / per_second))
 
 
-def list_delivery_events(
-    session: Session, send_id: int, subscriber_id: int, *, most: int = 50
-) -> Sequence[ProviderEvent]:
-    """The events about one delivery, oldest first."""
-    attempts = select(Attempt.id).where(
-        Attempt.send_id == send_id,
-        Attempt.first_subscriber_id <= subscriber_id,
-        Attempt.last_subscriber_id >= subscriber_id,
-    )
+def load_delivery_events(
+    session: Session, subscriber_id: int, send_ids: Sequence[int], *, most: int = 50
+) -> dict[int, list[ProviderEvent]]:
+    """The events about a subscriber's copies of some sends, by send, oldest first."""
+    is_theirs = ProviderEvent.subscriber_id == subscriber_id
     query = (
-        select(ProviderEvent)
-        .where(ProviderEvent.attempt_id.in_(attempts), ProviderEvent.subscriber_id == subscriber_id)
+        select(Attempt.send_id, ProviderEvent)
+        .join(ProviderEvent, (ProviderEvent.attempt_id == Attempt.id) & is_theirs)
+        .where(
+            Attempt.send_id.in_(send_ids),
+            Attempt.first_subscriber_id <= subscriber_id,
+            Attempt.last_subscriber_id >= subscriber_id,
+        )
         .order_by(ProviderEvent.happened_at, ProviderEvent.received_at)
         .limit(most)
     )
-    return session.scalars(query).all()
+    events: dict[int, list[ProviderEvent]] = {}
+    for send_id, event in session.execute(query):
+        events.setdefault(send_id, []).append(event)
+    return events
 
 
 def list_failed_event_posts(session: Session, *, most: int = 20) -> Sequence[ProviderEventPost]:

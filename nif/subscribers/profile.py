@@ -13,13 +13,18 @@ from nif.errors import Conflict, NotFound
 from nif.mail.addresses import parse_address
 from nif.paging import Page, paginate
 from nif.sends.certificates import delivery_status_of
-from nif.sends.models import Attempt, Batch, Delivery, ProviderEvent, Send
+from nif.sends.models import Batch, Delivery, ProviderEvent, Send
+from nif.sends.reports import load_delivery_events
 from nif.sends.subscriber_activity import CLICK_EVENT
-from nif.subscriptions.consent import ADMIN_SOURCE, ConsentContext, is_reader_action
+from nif.subscriptions.consent import (
+    ADMIN_SOURCE,
+    ConsentContext,
+    is_reader_action,
+    select_consents,
+)
 from nif.subscriptions.lifecycle import end_subscription, subscriptions_of
 from nif.subscriptions.models import (
     Consent,
-    ConsentWording,
     MailingList,
     Subscriber,
     Subscription,
@@ -80,14 +85,7 @@ def get_subscriber_by_address(session: Session, typed: str) -> Subscriber:
 
 def load_subscriber_profile(session: Session, subscriber: Subscriber) -> SubscriberProfile:
     """Lists, consents in order, the suppression, and what admins did, newest first."""
-    consents = (
-        select(Consent, MailingList.title, ConsentWording.text)
-        .join(MailingList, MailingList.id == Consent.list_id)
-        .outerjoin(ConsentWording, ConsentWording.version == Consent.wording)
-        .where(Consent.subscriber_id == subscriber.id)
-        .order_by(Consent.id)
-        .limit(MAX_CONSENTS)
-    )
+    consents = select_consents(subscriber.id).limit(MAX_CONSENTS)
     audit_entries = (
         select(AuditEntry)
         .where(AuditEntry.subject_kind == "subscriber", AuditEntry.subject_id == str(subscriber.id))
@@ -97,7 +95,7 @@ def load_subscriber_profile(session: Session, subscriber: Subscriber) -> Subscri
     return SubscriberProfile(
         subscriber=subscriber,
         subscriptions=subscriptions_of(session, subscriber.id),
-        consents=[(row[0], row[1], row[2]) for row in session.execute(consents)],
+        consents=[(row[0], row[1].title, row[2]) for row in session.execute(consents)],
         suppression=session.get(Suppression, subscriber.canonical),
         audit_entries=session.scalars(audit_entries).all(),
         last_activity=_last_activity(session, subscriber.id),
@@ -146,7 +144,7 @@ def _load_mailed_editions(
         .where(Send.id.in_(ids))
         .order_by(Send.id.desc())
     )
-    events = _load_events_by_send(session, subscriber_id, ids)
+    events = load_delivery_events(session, subscriber_id, ids, most=MAX_EVENTS)
     editions = []
     for row in session.execute(query):
         send, batch = row.Send, row.Batch
@@ -163,31 +161,6 @@ def _load_mailed_editions(
             )
         )
     return editions
-
-
-def _load_events_by_send(
-    session: Session, subscriber_id: int, ids: Sequence[int]
-) -> dict[int, list[ProviderEvent]]:
-    """The provider's events about the copies of some sends, by send, oldest first."""
-    query = (
-        select(Attempt.send_id, ProviderEvent)
-        .join(
-            ProviderEvent,
-            (ProviderEvent.attempt_id == Attempt.id)
-            & (ProviderEvent.subscriber_id == subscriber_id),
-        )
-        .where(
-            Attempt.send_id.in_(ids),
-            Attempt.first_subscriber_id <= subscriber_id,
-            Attempt.last_subscriber_id >= subscriber_id,
-        )
-        .order_by(ProviderEvent.happened_at, ProviderEvent.received_at)
-        .limit(MAX_EVENTS)
-    )
-    events: dict[int, list[ProviderEvent]] = {}
-    for send_id, event in session.execute(query):
-        events.setdefault(send_id, []).append(event)
-    return events
 
 
 def _last_activity(session: Session, subscriber_id: int) -> datetime | None:

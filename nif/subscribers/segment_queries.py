@@ -10,28 +10,16 @@ MAX_CANDIDATES; if few match, it reports how far it came and the next page conti
 no page waits for a million rows, whatever the conditions are.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    ColumnElement,
-    Select,
-    and_,
-    func,
-    literal,
-    or_,
-    select,
-    union,
-    union_all,
-)
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, union, union_all
 from sqlalchemy.orm import Session, aliased
 
+from nif.database import is_among_ids
 from nif.paging import Page, begin_after, make_cursor
 from nif.sends.models import ProviderEvent
 from nif.sends.subscriber_activity import CLICK_EVENT, was_active_since
@@ -322,12 +310,7 @@ def _find_matching(
     if not tests:
         return set(ids)
     combined = and_(*tests) if candidates.tests.match is ConditionMatch.ALL else or_(*tests)
-    # One parameter: thousands of them take longer than the search.
-    if context.on_sqlite:
-        unpacked = func.json_each(literal(json.dumps(ids))).table_valued("value")
-        is_candidate = _Candidate.id.in_(select(unpacked.c.value))
-    else:
-        is_candidate = _Candidate.id.bool_op("=")(func.any(literal(ids, ARRAY(BigInteger))))
+    is_candidate = is_among_ids(session, _Candidate.id, ids)
     return set(session.scalars(select(_Candidate.id).where(is_candidate, combined)))
 
 

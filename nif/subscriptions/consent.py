@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.orm import Session
 
 from nif.database import insert_if_new
@@ -142,15 +142,19 @@ def find_last_source(
     return session.scalar(sources.order_by(Consent.id.desc()).limit(1))
 
 
-def list_consent_receipts(session: Session, subscriber_id: int) -> list[dict[str, Any]]:
-    """The consent journal of a subscriber with all evidence, oldest entry first."""
-    query = (
-        select(Consent, MailingList, ConsentWording)
+def select_consents(subscriber_id: int) -> Select[Consent, MailingList, str | None]:
+    """The consents of a subscriber in order, each with its list and the wording agreed to."""
+    return (
+        select(Consent, MailingList, ConsentWording.text)
         .join(MailingList, MailingList.id == Consent.list_id)
         .outerjoin(ConsentWording, ConsentWording.version == Consent.wording)
         .where(Consent.subscriber_id == subscriber_id)
         .order_by(Consent.id)
     )
+
+
+def list_consent_receipts(session: Session, subscriber_id: int) -> list[dict[str, Any]]:
+    """The consent journal of a subscriber with all evidence, oldest entry first."""
     return [
         {
             "id": consent.id,
@@ -158,13 +162,13 @@ def list_consent_receipts(session: Session, subscriber_id: int) -> list[dict[str
             "action": consent.action.value,
             "summary": f"{_describe_action(consent)} {mailing_list.title}",
             "list": mailing_list.slug,
-            "wording": wording.text if wording else None,
+            "wording": wording,
             "wording_version": consent.wording,
             "source": consent.source,
             "network": consent.network,
             "proof": describe_proof(consent),
         }
-        for consent, mailing_list, wording in session.execute(query)
+        for consent, mailing_list, wording in session.execute(select_consents(subscriber_id))
     ]
 
 

@@ -157,6 +157,7 @@ def test_the_events_of_a_delivery_come_in_the_order_in_which_they_happened(
     post_events(database, sendgrid_event(claimed.attempt_id, bea), sendgrid_event("f" * 32, ann))
 
     with database.reading() as session:
-        found = reports.list_delivery_events(session, claimed.send_id, ann)
+        found = reports.load_delivery_events(session, ann, [claimed.send_id])[claimed.send_id]
         assert [one.kind for one in found] == ["processed", "delivered"]
-        assert len(reports.list_delivery_events(session, claimed.send_id, ann, most=1)) == 1
+        first = reports.load_delivery_events(session, ann, [claimed.send_id], most=1)
+        assert len(first[claimed.send_id]) == 1

@@ -374,5 +374,5 @@ def _find_delivery(session: Session, send: Send, typed: str) -> DeliveriesPage:
     first = next(statuses, None)
     if first is None or first.subscriber_id != subscriber_id:
         return DeliveriesPage([], None, problem=f"{typed} was not in the audience of this send.")
-    events = reports.list_delivery_events(session, send.id, subscriber_id)
+    events = reports.load_delivery_events(session, subscriber_id, [send.id]).get(send.id, [])
     return DeliveriesPage([first], None, events)
