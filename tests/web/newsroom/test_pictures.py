@@ -5,7 +5,6 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
@@ -97,9 +96,14 @@ def test_a_picture_is_added_prepared_and_shown(editor: FlaskClient, services: Se
     ids=["empty", "svg", "bomb", "truncated", "polyglot", "large"],
 )
 def test_a_refused_file_is_reported_beside_its_field(
-    app: Flask, editor: FlaskClient, services: Services, data: bytes, words: str
+    editor: FlaskClient,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+    data: bytes,
+    words: str,
 ) -> None:
-    object.__setattr__(services.settings, "media_largest", 300_000)
+    # Set back afterwards, because the application, which later tests share, keeps these settings.
+    monkeypatch.setitem(vars(services.settings), "media_largest", 300_000)
 
     answer = send(editor, data, "holiday.jpg", caption="Typed & kept")
 
