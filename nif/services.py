@@ -14,8 +14,8 @@ from nif.media.storage import MediaStorage, open_media_storage
 from nif.privacy.retention import RetentionPeriods
 from nif.queue import WakeQueue
 from nif.sends.delivery import DeliveryContext
+from nif.sends.evidence import ReconciliationTiming
 from nif.sends.planning import SendTerms
-from nif.sends.reconciliation import ReconciliationTiming
 from nif.sends.send_quota import SendLimits
 from nif.settings import MailerName, Settings
 from nif.tokens import Tokens
@@ -74,7 +74,9 @@ class Services:
     @property
     def reconciliation_timing(self) -> ReconciliationTiming:
         return ReconciliationTiming(
-            self.settings.send_quiet_period, recall_before=self.settings.send_recall_before
+            self.settings.send_quiet_period,
+            self.settings.canary_every,
+            recall_before=self.settings.send_recall_before,
         )
 
 

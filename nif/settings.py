@@ -30,6 +30,8 @@ LOCAL_HOST, DEFAULT_PORT = "http://127.0.0.1:", "8000"
 # Up to three fifths of a lease may pass before a request starts, which may take 35 seconds.
 MIN_SEND_LEASE = timedelta(seconds=90)
 MIN_SEND_QUIET_PERIOD = timedelta(minutes=5)
+# Canaries further apart than five minutes, 2.5 times this, do not show that events came in between.
+MIN_CANARY_EVERY, MAX_CANARY_EVERY = timedelta(seconds=60), timedelta(minutes=2)
 
 
 def _split_words(value: object) -> object:
@@ -114,6 +116,8 @@ class Settings(BaseSettings):
 
     send_concurrency: int = Field(default=8, ge=1, le=64)
     send_quiet_period: Duration = timedelta(minutes=30)
+    canary_to: str = ""
+    canary_every: Duration = timedelta(minutes=2)
     send_lease: Duration = timedelta(seconds=90)
     send_fence: bool = False
     send_fence_ahead: Duration = timedelta(minutes=15)
@@ -180,6 +184,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 "NIF_SEND_LEASE must be 90 seconds or more and NIF_SEND_QUIET_PERIOD 300 or more: "
                 "with shorter ones a slow answer would count as lost, and people get mail twice"
+            )
+        if not MIN_CANARY_EVERY <= self.canary_every <= MAX_CANARY_EVERY:
+            raise ValueError(
+                "NIF_CANARY_EVERY must be from 60 to 120 seconds: events take up to a minute, and "
+                "canaries further apart prove nothing about the time between them"
             )
         if self.mailer is MailerName.OUTBOX:
             raise ValueError("NIF_MAILER must be sendgrid in production: the outbox sends no mail")

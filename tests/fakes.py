@@ -13,6 +13,7 @@ from nif.mail.provider import (
     Refused,
     Uncertain,
 )
+from nif.sends.canaries import CANARY_MARK
 
 
 class FakeMailer:
@@ -20,10 +21,12 @@ class FakeMailer:
 
     Each entry of `raises` is for one request: an exception to raise, or None to accept it. With
     `accepts_when_uncertain` it accepts a request and raises Uncertain, as when an answer is lost.
-    `failure`, where set, is raised by all methods but `post`.
+    `failure`, where set, is raised by all methods but `post`. `canaries` are the marks of the
+    canaries that it accepted.
     """
 
     has_suppression_list = True
+    reports_by_events = True
 
     def __init__(self) -> None:
         self.refuses: set[str] = set()
@@ -31,6 +34,7 @@ class FakeMailer:
         self.accepts_when_uncertain = False
         self.names_bad_address = True
         self.posted: list[tuple[str, Message, Sequence[MessageCopy]]] = []
+        self.canaries: list[str] = []
         self.post_count = 0
         self.knows_acceptance = False
         self.unrenderable: set[str] = set()
@@ -69,6 +73,9 @@ class FakeMailer:
                 self.posted.append((request.attempt, message, copies))
             raise error
         self._refuse(copies)
+        if CANARY_MARK in copies[0].custom_args:
+            self.canaries.append(request.attempt)
+            return None
         if request.attempt not in {
             self.attempts_by_fence.get(fence_id) for fence_id in self.recalled
         }:

@@ -19,7 +19,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from huey import Huey
 from huey.consumer import Consumer
 
-from nif.clock import utc_now
+from nif.clock import ClockWatch, utc_now
 from nif.editions.digest import list_due_slots, make_digest_of_slot
 from nif.editions.models import EditionState
 from nif.imports.imports import delete_import_file, detach_expired_files
@@ -28,11 +28,11 @@ from nif.ledger.checkpoints import create_checkpoint
 from nif.mail.transactional import send_transactional_emails
 from nif.media.renditions import make_due_renditions
 from nif.privacy.retention import run_retention_if_due
-from nif.sends import correction_sends, leases
+from nif.sends import canaries, correction_sends, leases
 from nif.sends.delivery import deliver_send
 from nif.sends.planning import plan_send
 from nif.sends.provider_events import process_next_event_post
-from nif.sends.reconciliation import reconcile_batches
+from nif.sends.reconciliation import reconcile_batches, restart_watch
 from nif.sends.reports import list_deliverable_sends
 from nif.sends.suppression_sync import pull_suppressions_if_due, push_suppressions_if_due
 from nif.services import Services
@@ -75,13 +75,14 @@ class Worker:
         self._locks: defaultdict[tuple[str | int, ...], threading.Lock] = defaultdict(
             threading.Lock
         )
+        self._lease_watch = leases.LeaseWatch(services.settings.send_lease)
+        self._clock_watch = ClockWatch()
         self.jobs = self._all_jobs()
 
     def _all_jobs(self) -> dict[str, Job]:
         services, settings = self.services, self.services.settings
         transaction, mailer = services.database.transaction, services.mailer
-        writer, timing = services.mail_writer, services.reconciliation_timing
-        watch = leases.LeaseWatch(settings.send_lease)
+        writer = services.mail_writer
         importing = ImportContext(transaction, settings.imports, utc_now, self.stopping)
         return {
             "process_signups": Job(2, lambda: process_signups(transaction, writer, clock=utc_now)),
@@ -94,9 +95,8 @@ class Worker:
             "start_deliveries": Job(2, self.start_deliveries),
             "deliver_send": Job(None, self.deliver_send, is_long=True),
             "process_events": Job(2, lambda: self._repeat(process_next_event_post)),
-            "reconcile_batches": Job(
-                5, lambda: reconcile_batches(transaction, mailer, watch, timing, now=utc_now())
-            ),
+            "reconcile_batches": Job(5, self.reconcile_batches),
+            "post_canaries": Job(5, self.post_canary_if_due, is_long=True),
             "make_renditions": Job(
                 5,
                 lambda: make_due_renditions(transaction, services.storage, clock=utc_now),
@@ -142,6 +142,33 @@ class Worker:
         while is_more:
             with self.services.database.transaction() as session:
                 is_more = step(session, now=utc_now())
+
+    def reconcile_batches(self) -> None:
+        """Settle undecided batches. After the clock jumped, their quiet period begins again."""
+        services = self.services
+        if jump := self._clock_watch.find_jump():
+            before, now = jump
+            log.warning("the clock jumped", seconds=(now - before).total_seconds())
+            with services.database.transaction() as session:
+                restart_watch(session, services.reconciliation_timing, before=before, now=now)
+        reconcile_batches(
+            services.database.transaction,
+            services.mailer,
+            self._lease_watch,
+            services.reconciliation_timing,
+            now=utc_now(),
+        )
+
+    def post_canary_if_due(self) -> None:
+        settings = self.services.settings
+        canaries.post_canary_if_due(
+            self.services.database.transaction,
+            self.services.mailer,
+            canaries.write_canary(settings.site_name, settings.mail_from),
+            settings.canary_to or settings.mail_from,
+            every=settings.canary_every,
+            clock=utc_now,
+        )
 
     def advance_campaigns(self) -> None:
         while advance_next_campaign(self.services.database.transaction, now=utc_now()):
@@ -222,6 +249,7 @@ class Worker:
         with self.services.database.transaction() as session:
             proof_of_work.delete_expired_proofs(session, now=now)
             attack_mode.delete_old_signup_counts(session, now=now)
+            canaries.delete_old_canaries(session, now=now)
             names = detach_expired_files(session, now=now)
         for name in names:
             delete_import_file(self.services.settings.imports, name)

@@ -53,10 +53,13 @@ class ProviderSuppression(NamedTuple):
 class Mailer(Protocol):
     """Posts messages. A request is accepted as a whole or not at all.
 
-    What is implemented here is a provider without delayed batches and without a suppression list.
+    What is implemented here is a provider without delayed batches and without a suppression list,
+    which has no events either. `reports_by_events`: whether it accepted an attempt of which no
+    answer came is known by its events alone.
     """
 
     has_suppression_list: bool = False
+    reports_by_events: bool = False
 
     def build_request(
         self,

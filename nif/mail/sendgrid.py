@@ -74,6 +74,7 @@ class SendGridMailer(Mailer):
     """A mailer that posts to SendGrid, or to a stand-in at another `host`."""
 
     has_suppression_list = True
+    reports_by_events = True
 
     def __init__(self, api_key: str, host: str, connections: int) -> None:
         client = SendGridAPIClient(api_key, host=host)

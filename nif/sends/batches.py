@@ -29,7 +29,6 @@ from nif.mail.provider import Fence
 from nif.sends import circuit_breaker, repermission, send_quota
 from nif.sends.models import (
     Attempt,
-    AttemptResult,
     Batch,
     BatchState,
     Delivery,
@@ -188,10 +187,7 @@ def _was_accepted_after_all(session: Session, batch: Row[Any]) -> bool:
         Attempt.send_id == batch.send_id,
         Attempt.first_subscriber_id <= batch.first_subscriber_id,
         Attempt.last_subscriber_id >= batch.last_subscriber_id,
-        or_(
-            Attempt.result == AttemptResult.ACCEPTED,
-            Attempt.event_seen_at.is_not(None) & (Attempt.result != AttemptResult.RECALLED),
-        ),
+        Attempt.left,
     )
     return session.scalar(proof.limit(1)) is not None
 

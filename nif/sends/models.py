@@ -6,15 +6,23 @@ batch unless its own `outcome` says otherwise. A batch is a range of subscriber 
 batch splits its range.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, UniqueConstraint, or_, text
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from nif.database import Base, BigId, partial_index
 from nif.editions.models import Edition
+from nif.sends.evidence import (
+    BELIEF_WITH_EVENT,
+    BELIEF_WITHOUT_EVENT,
+    AttemptResult,
+    Belief,
+    believe,
+)
 from nif.subscriptions.models import MailingList
 
 
@@ -67,21 +75,6 @@ class DeliveryOutcome(StrEnum):
     ALREADY_ACTIVE = "already_active"
 
 
-class AttemptResult(StrEnum):
-    """How an attempt ended.
-
-    RECALLED: its fence stopped it before the provider mailed anyone. While a recall is being tried
-    the result is RECALLING, and a late answer to the request proves nothing.
-    """
-
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
-    NOT_ACCEPTED = "not_accepted"
-    UNCERTAIN = "uncertain"
-    RECALLING = "recalling"
-    RECALLED = "recalled"
-
-
 class Send(Base):
     """An edition going out to the subscribers who were confirmed when it was frozen.
 
@@ -126,6 +119,7 @@ class Delivery(Base):
 
 
 _UNSETTLED_BATCHES = text("state IN ('in_flight', 'awaiting_proof', 'awaiting_decision')")
+_UNCERTAIN_ATTEMPTS = text("uncertain_since IS NOT NULL")
 _RECALLED_ATTEMPTS = text("result = 'recalled' AND fence IS NOT NULL")
 
 
@@ -178,19 +172,31 @@ class Lease(Base):
     ended_at: Mapped[datetime | None] = mapped_column(index=True)
 
 
+def _results_of_mail_that_left(
+    beliefs: Mapping[AttemptResult | None, Belief],
+) -> list[AttemptResult]:
+    return [result for result, belief in beliefs.items() if result and belief is Belief.LEFT]
+
+
+_LEFT_WITHOUT_EVENT = _results_of_mail_that_left(BELIEF_WITHOUT_EVENT)
+_LEFT_WITH_EVENT = _results_of_mail_that_left(BELIEF_WITH_EVENT)
+
+
 class Attempt(Base):
     """One posting of a batch, recorded before the request is sent.
 
     It keeps its own range, because its batch may be split later. With a fence the provider mails
     nobody before `goes_out_at`, and until then everything posted under `fence` can be recalled.
     `event_seen_at` is when the first event about the attempt came in, which proves that the
-    provider accepted all of it.
+    provider accepted all of it. `uncertain_since` is when it became known that no answer tells
+    whether it did, or when the clock jumped after that. What follows is said by `sends.evidence`.
     """
 
     __tablename__ = "attempt"
     __table_args__ = (
         Index("ix_attempt_send_id_first_subscriber_id", "send_id", "first_subscriber_id"),
         partial_index("ix_attempt_recalled", "goes_out_at", where=_RECALLED_ATTEMPTS),
+        partial_index("ix_attempt_uncertain", "uncertain_since", where=_UNCERTAIN_ATTEMPTS),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -207,6 +213,20 @@ class Attempt(Base):
     fence: Mapped[str | None]
     goes_out_at: Mapped[datetime | None]
     event_seen_at: Mapped[datetime | None]
+    uncertain_since: Mapped[datetime | None]
+
+    @hybrid_property
+    def left(self) -> bool:
+        """May it be believed that the mail of this attempt left?"""
+        return believe(self.result, is_reported=self.event_seen_at is not None) is Belief.LEFT
+
+    @left.inplace.expression
+    @classmethod
+    def _left(cls) -> ColumnElement[bool]:
+        """The same in SQL, made from the same tables of beliefs."""
+        is_reported = cls.event_seen_at.is_not(None)
+        by_event = or_(cls.result.is_(None), cls.result.in_(_LEFT_WITH_EVENT))
+        return or_(cls.result.in_(_LEFT_WITHOUT_EVENT), is_reported & by_event)
 
 
 _CLICKS = text("kind = 'click'")
@@ -261,13 +281,28 @@ class SendEventCount(Base):
     count: Mapped[int]
 
 
-class CanaryMark(Base):
-    """A second of which an event came in promptly: the event stream was alive then.
+class Canary(Base):
+    """A mail of NIF to itself, posted while an attempt is uncertain; its `id` is its mark.
 
-    Only such evidence lets reconciliation read the lack of events as "not accepted".
+    `accepted` is the provider's answer, None where there was no clear one. `heard_at` is when the
+    first event about it came in.
     """
 
     __tablename__ = "canary"
 
-    second: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    received_at: Mapped[datetime]
+    id: Mapped[str] = mapped_column(primary_key=True)
+    posted_at: Mapped[datetime] = mapped_column(index=True)
+    accepted: Mapped[bool | None]
+    heard_at: Mapped[datetime | None]
+
+
+class LostEventPost(Base):
+    """A time at which a post to the event webhook was answered with anything but a 2xx.
+
+    The provider repeats it, but nobody knows when. So it may hold events of all attempts before it.
+    """
+
+    __tablename__ = "lost_event_post"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    lost_at: Mapped[datetime] = mapped_column(index=True)

@@ -19,9 +19,9 @@ from nif.editions.models import EditionNote
 from nif.mail.provider import NotAccepted, Refused, Uncertain
 from nif.sends import circuit_breaker, send_quota
 from nif.sends.batches import ClaimedBatch, recount_batch, set_outcome, split_batch, stop_send
+from nif.sends.evidence import AttemptResult
 from nif.sends.models import (
     Attempt,
-    AttemptResult,
     Batch,
     BatchState,
     Delivery,
@@ -93,6 +93,7 @@ def record_uncertain(session: Session, attempt_id: str, reason: str, *, now: dat
     batch = _end_attempt(session, attempt_id, AttemptResult.UNCERTAIN, reason, now)
     if batch is not None and batch.state is BatchState.IN_FLIGHT:
         batch.state = BatchState.AWAITING_PROOF
+        session.get_one(Attempt, attempt_id).uncertain_since = now
 
 
 def record_failed(

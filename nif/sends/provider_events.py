@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, func, or_, select, text, update
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
-from nif.database import add_counts, conflict_aware_insert, table_of
+from nif.database import add_counts, table_of
 from nif.errors import Invalid
 from nif.logs import redact
 from nif.mail.transactional import TransactionalEmail
@@ -26,8 +26,9 @@ from nif.sends.models import (
     Attempt,
     Batch,
     BatchState,
-    CanaryMark,
+    Canary,
     Delivery,
+    LostEventPost,
     ProviderEvent,
     ProviderEventPost,
     Send,
@@ -51,8 +52,7 @@ log = logging.getLogger(__name__)
 MAX_EVENT_POST_BYTES = 2_000_000
 """SendGrid posts up to 768 kB at a time."""
 
-PROMPT_WITHIN = timedelta(minutes=5)
-"""SendGrid posts events every half minute; an event that came in within this was not delayed."""
+LOSSES_APART = timedelta(minutes=1)
 
 MATCH_LOOK_BACK = timedelta(days=30)
 """How long after a mail a bounce without our custom arguments is still attributed to it."""
@@ -93,7 +93,8 @@ _SUPPRESSING_KINDS = {
 class ParsedEvent(NamedTuple):
     """The parts of an event that NIF acts on. `happened_at` is in Unix seconds.
 
-    `is_transactional`: it is about a transactional email, not about a send.
+    `is_transactional`: it is about a transactional email, not about a send. `is_canary`: it is
+    about a canary, whose mark is then its `attempt_id`.
     """
 
     id: str
@@ -105,6 +106,7 @@ class ParsedEvent(NamedTuple):
     suppression_reason: SuppressionReason | None
     address: str | None
     is_transactional: bool = False
+    is_canary: bool = False
 
     @property
     def moment(self) -> datetime:
@@ -120,6 +122,16 @@ def store_event_post(session: Session, body: bytes, *, now: datetime) -> None:
     if not is_list:
         raise Invalid({"body": "A list of events was expected."})
     session.add(ProviderEventPost(received_at=now, body=body))
+
+
+def record_lost_event_post(session: Session, *, lost_at: datetime) -> None:
+    """A post of events was not stored, so silence proves nothing about the attempts before it.
+
+    One a minute is enough: one is as bad as many.
+    """
+    recent = LostEventPost.lost_at.between(lost_at - LOSSES_APART, lost_at)
+    if session.scalar(select(LostEventPost.id).where(recent).limit(1)) is None:
+        session.add(LostEventPost(lost_at=lost_at))
 
 
 def process_next_event_post(session: Session, *, now: datetime) -> bool:
@@ -154,11 +166,11 @@ def retry_failed_event_posts(session: Session) -> None:
 def _process_events(
     session: Session, events: list[ParsedEvent], received_at: datetime, now: datetime
 ) -> None:
+    events = _hear_canaries(session, events, received_at)
     events = [_match_event(session, event, now) for event in events]
     new = _insert_new_events(session, events, received_at)
     if not new:
         return
-    _record_canary_marks(session, new, received_at)
     attempt_ids = {event.attempt_id for event in new if event.attempt_id}
     query = select(Attempt.id, Send.id, Send.list_id).join(Send, Send.id == Attempt.send_id)
     rows = session.execute(query.where(Attempt.id.in_(attempt_ids))).all()
@@ -219,6 +231,7 @@ def _parse_event(item: dict[str, Any]) -> ParsedEvent:
         else _SUPPRESSING_KINDS.get(kind),
         address=address,
         is_transactional="nif_l" in item,
+        is_canary="nif_c" in item,
     )
 
 
@@ -412,19 +425,23 @@ _INSERT_EVENTS = {
 }
 
 
-def _record_canary_marks(
-    session: Session, new: Iterable[ParsedEvent], received_at: datetime
-) -> None:
-    """Record the seconds of events that came in promptly: the event stream was alive then."""
-    received = received_at.timestamp()
-    seconds = {
-        event.happened_at
-        for event in new
-        if 0 <= received - event.happened_at <= PROMPT_WITHIN.total_seconds()
-    }
-    if seconds:
-        rows = [{"second": second, "received_at": received_at} for second in sorted(seconds)]
-        session.execute(conflict_aware_insert(session, CanaryMark).on_conflict_do_nothing(), rows)
+def _hear_canaries(
+    session: Session, events: Iterable[ParsedEvent], received_at: datetime
+) -> list[ParsedEvent]:
+    """Record which canaries were heard of; return the events that are not about canaries."""
+    about_mail, heard = [], set[str]()
+    for event in events:
+        if event.is_canary and event.attempt_id:
+            heard.add(event.attempt_id)
+        else:
+            about_mail.append(event)
+    if heard:
+        session.execute(
+            update(table_of(Canary))
+            .where(Canary.id.in_(heard), Canary.heard_at.is_(None))
+            .values(heard_at=received_at)
+        )
+    return about_mail
 
 
 def _count_by_day(

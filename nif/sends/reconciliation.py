@@ -1,51 +1,39 @@
-"""Settling undecided batches by proof: the provider's record, its events, or their absence."""
+"""Settling undecided batches: the evidence is collected here, `evidence` says what it means."""
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from nif.database import Transaction, table_of
 from nif.mail.provider import Mailer, NotAccepted, Uncertain
 from nif.sends import outcomes
+from nif.sends.evidence import (
+    AttemptResult,
+    CanarySign,
+    EventStream,
+    NextStep,
+    ReconciliationTiming,
+    Silence,
+    UncertainAttempt,
+    choose_next_step,
+    judge_silence,
+)
 from nif.sends.leases import LeaseWatch
 from nif.sends.models import (
     Attempt,
-    AttemptResult,
     Batch,
     BatchState,
-    CanaryMark,
+    Canary,
     Lease,
+    LostEventPost,
     ProviderEventPost,
     Send,
     SendState,
 )
-
-ASK_PERSON_AFTER = timedelta(hours=24)
-"""SendGrid repeats its events for a day. Without proof by then, a person has to decide."""
-
-RECALL_BEFORE = timedelta(minutes=11)
-"""SendGrid cancels a scheduled batch until ten minutes before its time; one minute is reserve."""
-
-KEEP_RECALLS = timedelta(hours=1)
-"""SendGrid holds ten cancellations at a time, so each is deleted when it has taken effect."""
-
-
-@dataclass(frozen=True)
-class ReconciliationTiming:
-    """How long to wait for proof.
-
-    An attempt without any event for `quiet_period` counts as not accepted. A fenced attempt can be
-    recalled until `recall_before` it goes out; the recall stays in force until `keep_recalls`
-    after that time.
-    """
-
-    quiet_period: timedelta
-    recall_before: timedelta = RECALL_BEFORE
-    keep_recalls: timedelta = KEEP_RECALLS
 
 
 def reconcile_batches(
@@ -56,32 +44,26 @@ def reconcile_batches(
     *,
     now: datetime,
 ) -> None:
-    """Settle every undecided batch about which something is known by now.
+    """Settle every undecided batch about which `sends.evidence` says by now what to do.
 
-    A batch is released only when its attempt was recalled, or when the quiet period has passed
-    without an event about it *and* later events prove that the event stream is alive. Without
-    such proof the batch awaits a person's decision after a day.
+    What the provider knows, and a recall, are asked for without an open transaction; what to do is
+    then decided on what is known by then.
     """
     with transaction() as session:
         watch.end_stale_leases(session, now=now)
         _mark_vanished_workers(session, now)
-        undecided = session.scalars(
-            select(Attempt)
-            .join(Batch, Batch.attempt_id == Attempt.id)
-            .where(Batch.state.in_(outcomes.UNDECIDED_STATES))
-            .order_by(Attempt.started_at)
-        ).all()
+        undecided = _list_undecided_attempts(session)
     began = time.monotonic()
     for attempt in undecided:
-        accepted = mailer.was_accepted(attempt.id)
-        current_time = now + timedelta(seconds=time.monotonic() - began)
-        recalled = (
-            accepted is None
-            and _may_recall(attempt, timing, current_time)
-            and _recall_attempt(transaction, mailer, attempt)
-        )
+        says = mailer.was_accepted(attempt.id)
         with transaction() as session:
-            _settle_attempt(session, attempt.id, False if recalled else accepted, timing, now)
+            # The provider may have been slow to say so: a recall must not come too late.
+            at = now + timedelta(seconds=time.monotonic() - began)
+            step = _take_step(session, attempt.id, says, timing, at)
+        if step is NextStep.RECALL and _recall_attempt(transaction, mailer, attempt):
+            with transaction() as session:
+                reason, result = "recalled before it went out", AttemptResult.RECALLED
+                outcomes.release_batch(session, attempt.id, reason, result=result, now=now)
     _release_fences(transaction, mailer, before=now - timing.keep_recalls)
     with transaction() as session:
         for send_id in session.scalars(
@@ -100,13 +82,6 @@ def _mark_vanished_workers(session: Session, now: datetime) -> None:
     )
     for attempt_id in session.scalars(vanished).all():
         outcomes.record_uncertain(session, attempt_id, "the worker vanished", now=now)
-
-
-def _may_recall(attempt: Attempt, timing: ReconciliationTiming, now: datetime) -> bool:
-    """Is there still time to recall an attempt that the provider may have accepted?"""
-    if attempt.fence is None or attempt.goes_out_at is None or attempt.event_seen_at is not None:
-        return False
-    return now < attempt.goes_out_at - timing.recall_before
 
 
 def _recall_attempt(transaction: Transaction, mailer: Mailer, attempt: Attempt) -> bool:
@@ -156,51 +131,82 @@ def _release_fences(transaction: Transaction, mailer: Mailer, *, before: datetim
                 session.get_one(Attempt, attempt.id).fence = None
 
 
-def _settle_attempt(
+def _list_undecided_attempts(session: Session) -> Sequence[Attempt]:
+    return session.scalars(
+        select(Attempt)
+        .join(Batch, Batch.attempt_id == Attempt.id)
+        .where(Batch.state.in_(outcomes.UNDECIDED_STATES))
+        .order_by(Attempt.started_at)
+    ).all()
+
+
+def _take_step(
     session: Session,
     attempt_id: str,
-    accepted: bool | None,
+    provider_says: bool | None,
     timing: ReconciliationTiming,
     now: datetime,
-) -> None:
+) -> NextStep:
+    """Do what may be done about an undecided batch; to recall it is left to the caller."""
     attempt = session.get_one(Attempt, attempt_id, populate_existing=True)
-    if accepted is False and attempt.fence is None:
-        outcomes.release_batch(session, attempt.id, "the provider has no record of it", now=now)
-    elif accepted is False:
-        reason, result = "recalled before it went out", AttemptResult.RECALLED
-        outcomes.release_batch(session, attempt.id, reason, result=result, now=now)
-    elif accepted is True or attempt.event_seen_at is not None:
+    evidence = evidence_about(attempt, provider_says, now=now)
+    step = choose_next_step(evidence, read_event_stream(session, evidence), timing, now=now)
+    if step is NextStep.SETTLE:
         outcomes.record_proven_accepted(session, attempt_id, now=now)
-    elif _is_proven_lost(session, attempt, timing, now):
-        reason = "no event about it came in, though later events did"
+    elif step is NextStep.RELEASE:
+        known = "the provider has no record of it"
+        silent = "no event about it came in, though every canary was heard of"
+        reason = silent if provider_says is None else known
         outcomes.release_batch(session, attempt_id, reason, now=now)
-    elif now - attempt.started_at > ASK_PERSON_AFTER:
+    elif step is NextStep.ASK:
         session.execute(
             update(Batch)
             .where(Batch.attempt_id == attempt_id, Batch.state == BatchState.AWAITING_PROOF)
             .values(state=BatchState.AWAITING_DECISION)
         )
+    return step
 
 
-def _is_proven_lost(
-    session: Session, attempt: Attempt, timing: ReconciliationTiming, now: datetime
-) -> bool:
-    """Is the quiet period over, and did later events come in promptly, a quiet period ago?
-
-    The period counts from when the attempt became undecided, not from its start: otherwise it would
-    be over at once after a clock jumped or a machine slept. A fenced attempt has no events before
-    it goes out. After an outage of the webhook the new events come first and the missed ones hours
-    later, so a quiet period has to pass between the evidence that the stream is alive and its use,
-    and all posts have to be processed.
-    """
-    undecided_since = attempt.ended_at or now
-    expected_since = max(undecided_since, attempt.goes_out_at or undecided_since)
-    if now - expected_since <= timing.quiet_period:
-        return False
-    alive = select(CanaryMark.second).where(
-        CanaryMark.second > int(expected_since.timestamp()),
-        CanaryMark.received_at <= now - timing.quiet_period,
+def evidence_about(
+    attempt: Attempt, provider_says: bool | None = None, *, now: datetime
+) -> UncertainAttempt:
+    return UncertainAttempt(
+        started_at=attempt.started_at,
+        uncertain_since=attempt.uncertain_since or now,
+        result=attempt.result,
+        is_reported=attempt.event_seen_at is not None,
+        goes_out_at=attempt.goes_out_at if attempt.fence else None,
+        provider_says=provider_says,
     )
-    if session.scalar(alive.limit(1)) is None:
-        return False
-    return session.scalar(select(ProviderEventPost.id).limit(1)) is None
+
+
+def restart_watch(
+    session: Session, timing: ReconciliationTiming, *, before: datetime, now: datetime
+) -> None:
+    """The clock jumped from `before` to `now`, so every quiet period begins again.
+
+    No time from before proves anything. But where the stream of events was not watched without a
+    gap until then, that stays known, as a post that was lost.
+    """
+    for attempt in _list_undecided_attempts(session):
+        evidence = evidence_about(attempt, now=before)
+        stream = read_event_stream(session, evidence)
+        if judge_silence(evidence, stream, timing, now=before) is Silence.NO_PROOF:
+            session.add(LostEventPost(lost_at=now))
+        attempt.uncertain_since = now
+    session.execute(delete(Canary))
+
+
+def read_event_stream(session: Session, attempt: UncertainAttempt) -> EventStream:
+    """What is known about the stream of events since an attempt began."""
+    since = min(attempt.started_at, attempt.uncertain_since)
+    canaries = select(Canary.posted_at, Canary.accepted, Canary.heard_at).where(
+        Canary.posted_at >= since
+    )
+    lost = select(LostEventPost.lost_at).where(LostEventPost.lost_at >= since)
+    unread = select(ProviderEventPost.id).limit(1)
+    return EventStream(
+        [CanarySign(*row) for row in session.execute(canaries.order_by(Canary.posted_at))],
+        session.scalars(lost.limit(1)).all(),
+        session.scalar(unread) is not None,
+    )

@@ -1,15 +1,25 @@
 """The queries that pages, commands and jobs ask about sends, and statistics of past sends."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import distinct, func, or_, select
 from sqlalchemy.orm import Session, defer, joinedload
 
 from nif.editions.models import Edition
 from nif.paging import Page, paginate
 from nif.sends.certificates import DeliveryCounts, count_deliveries_of_sends
+from nif.sends.evidence import (
+    ASK_PERSON_AFTER,
+    AttemptResult,
+    Belief,
+    ReconciliationTiming,
+    Silence,
+    believe,
+    judge_silence,
+)
 from nif.sends.models import (
     Attempt,
     Batch,
@@ -22,6 +32,7 @@ from nif.sends.models import (
     SendState,
 )
 from nif.sends.outcomes import UNDECIDED_STATES
+from nif.sends.reconciliation import evidence_about, read_event_stream
 from nif.sends.repermission import RepermissionCampaign
 from nif.sends.reputation import MailHealth, count_events_of_sends, mail_health_of_send
 from nif.subscriptions.models import (
@@ -93,6 +104,57 @@ def list_undecided_batches(session: Session, send: Send) -> Sequence[tuple[Batch
         .where(Batch.send_id == send.id, Batch.state.in_(UNDECIDED_STATES))
         .order_by(Batch.first_subscriber_id)
     ).all()
+
+
+@dataclass(frozen=True)
+class UndecidedBatch:
+    """What a person has to know who decides about a batch.
+
+    Of `heard_of` subscribers an event came in. `silence` is what the lack of events proves by now;
+    while it is TOO_EARLY, the batch counts as not accepted at `not_before` at the earliest. Until
+    `events_until` the provider repeats what it could not report.
+    """
+
+    batch: Batch
+    attempt: Attempt
+    heard_of: int
+    silence: Silence
+    not_before: datetime
+    events_until: datetime
+
+
+def describe_undecided_batch(
+    session: Session, batch: Batch, attempt: Attempt, timing: ReconciliationTiming, *, now: datetime
+) -> UndecidedBatch:
+    evidence = evidence_about(attempt, now=now)
+    stream = read_event_stream(session, evidence)
+    heard_of = select(func.count(distinct(ProviderEvent.subscriber_id))).where(
+        ProviderEvent.attempt_id == attempt.id
+    )
+    due_since = max(evidence.uncertain_since, evidence.goes_out_at or evidence.uncertain_since)
+    return UndecidedBatch(
+        batch,
+        attempt,
+        session.scalar(heard_of) or 0,
+        judge_silence(evidence, stream, timing, now=now),
+        due_since + timing.quiet_period + timing.canary_every,
+        attempt.started_at + ASK_PERSON_AFTER,
+    )
+
+
+def count_settled_doubts(session: Session, *, most: int = 20) -> dict[Belief, int]:
+    """How the newest attempts ended that had no clear answer at first."""
+    newest = (
+        select(Attempt.result, Attempt.event_seen_at)
+        .where(
+            Attempt.uncertain_since.is_not(None),
+            Attempt.result.not_in([AttemptResult.UNCERTAIN, AttemptResult.RECALLING]),
+        )
+        .order_by(Attempt.uncertain_since.desc())
+        .limit(most)
+    )
+    rows = session.execute(newest)
+    return Counter(believe(result, is_reported=seen is not None) for result, seen in rows)
 
 
 def undecided_attempt_of(session: Session, send: Send, batch_id: int) -> str:

@@ -19,9 +19,10 @@ from nif.database import Database
 from nif.sends import circuit_breaker, provider_events
 from nif.sends.certificates import certify_send
 from nif.sends.delivery import DeliveryContext, deliver_send
+from nif.sends.evidence import ReconciliationTiming
 from nif.sends.leases import LeaseWatch
 from nif.sends.models import Send
-from nif.sends.reconciliation import ReconciliationTiming, reconcile_batches
+from nif.sends.reconciliation import reconcile_batches
 from nif.services import Services, build_services
 from nif.settings import MailerName, Settings
 from nif.subscriptions.models import Consent

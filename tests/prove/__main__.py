@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from nif.database import Database
 from nif.services import build_services
 from nif.settings import load_settings
 from tests import postgres
+from tests.prove.attempt_histories import Search
+from tests.prove.batch_histories import BatchSearch
 from tests.prove.installation import Scale
 from tests.prove.kills import Plan, prove_kills
 from tests.prove.sending import prove_sending
@@ -41,6 +44,7 @@ def proofs(databases: tuple[str, ...], rounds: int, size: int) -> dict[str, list
     """The proofs by name, short ones first."""
     late = Plan(rounds=max(1, rounds // 10), seed=SEED, late=0.2)
     return {
+        "attempts": [lambda: _searched(Search(5)), lambda: _searched(BatchSearch(12))],
         "sweep": [lambda kind=kind: _sweep(kind) for kind in databases],
         "sending": [lambda: prove_sending(examples=rounds * 10, steps=40, seed=SEED)],
         "events": [lambda kind=kind: _events(kind, rounds * 5) for kind in databases],
@@ -84,6 +88,13 @@ def main(environment: dict[str, str]) -> int:
 
 def _holds(told: dict[str, Any]) -> bool:
     return bool(told.get("holds", not (told.get("wrong") or told.get("broken"))))
+
+
+def _searched(search: Search | BatchSearch) -> dict[str, Any]:
+    began = time.monotonic()
+    found = search.try_all()
+    seconds = round(time.monotonic() - began, 1)
+    return {**found, "holds": not found["failed"], "seconds": seconds}
 
 
 def _sweep(kind: str) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Scale:
 
     lease: float = 1.0
     quiet: float = 6.0
+    canary: float = 1.5
     request: float = 0.8
     fence_ahead: float | None = None
     recall_before: float = 2.0
@@ -184,6 +185,7 @@ def running_installation(
             "send_concurrency": "2",
             "send_lease": str(scale.lease),
             "send_quiet_period": str(scale.quiet),
+            "canary_every": str(scale.canary),
             **_fence(scale),
             **given,
         }

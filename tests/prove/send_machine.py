@@ -167,6 +167,7 @@ class SendMachine(RuleBasedStateMachine):
         for _ in range(LONGEST_END):
             world.let_time_pass_by(1000)
             world.reconcile()
+            self._decide_what_awaits_a_decision()
             self._resume_all()
             world.deliver()
             if not world.unfinished() and not self._undecided():
@@ -174,6 +175,14 @@ class SendMachine(RuleBasedStateMachine):
         assert not world.unfinished()
         world.check()
         world.check_the_end()
+
+    def _decide_what_awaits_a_decision(self) -> None:
+        """Where the stream was dead for a while, nothing but a person can settle a batch."""
+        with self.world.database.reading() as session:
+            waiting = select(Batch.send_id).where(Batch.state == BatchState.AWAITING_DECISION)
+            found = session.scalars(waiting.distinct()).all()
+        for send_id in found:
+            self.a_person_resolves_a_batch(number=self.world.sends.index(send_id))
 
     def _resume_all(self) -> None:
         with self.world.database.transaction() as session:

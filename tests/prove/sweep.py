@@ -23,10 +23,11 @@ from nif.editions.models import Edition
 from nif.mail.provider import BatchRequest, Unavailable, Uncertain
 from nif.sends.certificates import certify_send
 from nif.sends.delivery import DeliveryContext, deliver_send
+from nif.sends.evidence import ReconciliationTiming
 from nif.sends.leases import LeaseWatch
 from nif.sends.models import Send, SendState
 from nif.sends.planning import SendTerms, plan_send
-from nif.sends.reconciliation import ReconciliationTiming, reconcile_batches
+from nif.sends.reconciliation import reconcile_batches
 from nif.subscriptions.models import Subscriber
 from tests.conftest import NOON
 from tests.factories import a_list, a_plain_edition, subscriptions
@@ -156,11 +157,11 @@ class SweepRun:
             self.let_time_pass_by(seconds=100)
         self.live(other)
 
-    def another_send(self) -> None:
-        """An event of a later moment, which proves the stream alive."""
-        self.let_time_pass_by(minutes=1)
-        happened = helpers.sendgrid_event(None, 0, at=self._now, sg_event_id=f"alive-{self._now}")
-        helpers.post_events(self.database, happened, now=self._now)
+    def watch_stream(self) -> None:
+        """Forty minutes pass, in which every canary is heard of."""
+        later = self._now + timedelta(minutes=40)
+        helpers.watch_stream(self.database, self._now, later)
+        self.let_time_pass_by(minutes=40)
 
     def check(self) -> dict[str, int]:
         """Who was mailed twice or left out, and whether everything is accounted for."""
@@ -220,8 +221,7 @@ def _finish_run(run: SweepRun, first: Worker) -> dict[str, int]:
         worker = Worker(run, (0, ""), (0, ""))
         if run.is_over():
             return run.check()
-        run.another_send()
-        run.let_time_pass_by(minutes=40)
+        run.watch_stream()
     return {"unfinished": 1}
 
 

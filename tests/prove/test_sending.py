@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nif.sends.reconciliation import ReconciliationTiming
+from nif.sends.evidence import ReconciliationTiming
 from tests.prove.databases import a_copy, a_template
 from tests.prove.send_machine import SendMachine
 from tests.prove.sending import prove_sending

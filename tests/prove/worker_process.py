@@ -21,7 +21,7 @@ from typing import Any
 from nif.clock import utc_now
 from nif.jobs.worker import Worker
 from nif.mail import sendgrid
-from nif.sends import circuit_breaker, delivery, reconciliation
+from nif.sends import circuit_breaker, delivery
 from nif.sends.reports import list_deliverable_sends
 from nif.services import Services, build_services
 from nif.settings import Settings, load_settings
@@ -63,7 +63,6 @@ def _scale(request_seconds: float) -> None:
     circuit_breaker.FIRST_WAIT = timedelta(seconds=0.1)
     circuit_breaker.LOCKED_WAIT = circuit_breaker.OUTAGE_WAIT = timedelta(seconds=0.3)
     circuit_breaker.LONGEST_WAIT = timedelta(seconds=1)
-    reconciliation.KEEP_RECALLS = timedelta(seconds=5)
 
 
 def _made_ready(settings: Settings) -> Worker:
@@ -84,12 +83,13 @@ def _deliver(worker: Worker, services: Services) -> None:
 
 
 def _work(worker: Worker) -> None:
-    """Do a worker's jobs, in two threads that tick faster than in production."""
+    """Do a worker's jobs, in threads that tick faster than in production."""
 
     def deliver() -> None:
         _deliver(worker, worker.services)
 
-    threading.Thread(target=_for_ever, args=(deliver,), daemon=True).start()
+    for job in (deliver, worker.jobs["post_canaries"].run):
+        threading.Thread(target=_for_ever, args=(job,), daemon=True).start()
     _for_ever(worker.jobs["process_events"].run, worker.jobs["reconcile_batches"].run)
 
 

@@ -1,6 +1,6 @@
 """A list, its sends, a provider and a clock: the world in which sends are tested."""
 
-from collections import Counter
+from collections import Counter, deque
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,13 +13,15 @@ from nif.links import Links
 from nif.mail.provider import BatchRequest
 from nif.sends import leases, outcomes
 from nif.sends.batches import ClaimedBatch, ClaimTerms, claim_batch
+from nif.sends.canaries import post_canary_if_due, write_canary
 from nif.sends.certificates import certify_send, stream_delivery_statuses
 from nif.sends.delivery import DeliveryContext, deliver_send, make_personalizer
+from nif.sends.evidence import CANARY_EVERY, ReconciliationTiming
 from nif.sends.leases import SAFE_PART_OF_LEASE, LeaseWatch
-from nif.sends.models import Send, SendState
+from nif.sends.models import Batch, BatchState, Send, SendState
 from nif.sends.planning import SendTerms as Planned
 from nif.sends.planning import plan_send
-from nif.sends.reconciliation import ReconciliationTiming, reconcile_batches
+from nif.sends.reconciliation import reconcile_batches
 from nif.sends.reports import list_deliverable_sends
 from nif.subscriptions.models import MailingList
 from nif.tokens import Tokens
@@ -31,6 +33,8 @@ from tests.sends import helpers
 READERS, BATCH = 11, 4
 HEARD_WITHIN = 15 * 60
 """Seconds. The provider is assumed to report what it accepted within half a quiet period."""
+
+CANARY_SECONDS = CANARY_EVERY.total_seconds()
 
 STOPPED_WITHIN = 60
 """Seconds after an unsubscribe from which on nobody is mailed, not even by a started request."""
@@ -144,12 +148,17 @@ class World:
         """Events about these attempts come in, perhaps more than once."""
         self.told.update(attempts)
         events = [helpers.sendgrid_event(attempt, at=self.clock()) for attempt in attempts * times]
-        alive = helpers.sendgrid_event(None, sg_event_id=f"alive-{self.ticks}", at=self.clock())
-        helpers.post_events(self.database, *events, alive, now=self.clock())
+        helpers.post_events(self.database, *events, now=self.clock())
 
     def let_time_pass_by(self, seconds: float) -> None:
-        """Time passes; the provider reports in time all that it accepted."""
-        self.ticks += seconds
+        """Time passes; the provider reports in time all that it accepted.
+
+        While a batch awaits proof a worker posts canaries, of which one hears where events come in.
+        """
+        end = self.ticks + seconds
+        while self._post_canary() and self.ticks + CANARY_SECONDS < end:
+            self.ticks += CANARY_SECONDS
+        self.ticks = end
         due = [
             attempt
             for attempt, at in self.posted_at.items()
@@ -157,6 +166,27 @@ class World:
         ]
         if self.is_stream_alive:
             self.report_events(due)
+
+    def _post_canary(self) -> bool:
+        """Post a canary where one is due; does a batch await proof?"""
+        awaits_proof = select(Batch.id).where(Batch.state == BatchState.AWAITING_PROOF).limit(1)
+        with self.database.reading() as session:
+            if session.scalar(awaits_proof) is None:
+                return False
+        every = timedelta(seconds=CANARY_SECONDS)
+        message = write_canary("NIF", "news@example.com")
+        raises, self.mailer.raises = self.mailer.raises, deque()
+        post_canary_if_due(
+            *(self.database.transaction, self.mailer, message, "news@example.com"),
+            every=every,
+            clock=self.clock,
+        )
+        self.mailer.raises = raises
+        marks, self.mailer.canaries = self.mailer.canaries, []
+        if self.is_stream_alive and marks:
+            events = [helpers.sendgrid_event(m, nif_c="1", at=self.clock()) for m in marks]
+            helpers.post_events(self.database, *events, now=self.clock())
+        return True
 
     def reconcile(self) -> None:
         reconcile_batches(

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import orjson
 from sqlalchemy import select
@@ -13,10 +14,11 @@ from nif.sends import circuit_breaker, control, leases, provider_events
 from nif.sends.batches import ClaimedBatch, ClaimTerms, claim_batch
 from nif.sends.certificates import DeliveryCounts, certify_send, count_deliveries
 from nif.sends.circuit_breaker import CircuitBreaker
+from nif.sends.evidence import CANARY_EVERY, ReconciliationTiming
 from nif.sends.leases import LeaseWatch
-from nif.sends.models import Attempt, Batch, Delivery, Lease, Send
+from nif.sends.models import Attempt, Batch, Canary, Delivery, Lease, Send
 from nif.sends.outcomes import record_accepted, record_failed, record_uncertain, release_batch
-from nif.sends.reconciliation import ReconciliationTiming, reconcile_batches
+from nif.sends.reconciliation import reconcile_batches
 from nif.subscriptions.models import Subscriber
 from tests.conftest import NOON
 from tests.factories import a_plain_send
@@ -98,6 +100,26 @@ def reconcile(
     """Reconcile as a worker does; without a `watch` no worker is found dead."""
     patience = ReconciliationTiming(QUIET, **given)
     reconcile_batches(database.transaction, mailer, watch or LeaseWatch(LEASE), patience, now=now)
+
+
+def post_canary(
+    database: Database,
+    now: datetime,
+    *,
+    accepted: bool | None = True,
+    heard_after: timedelta | None = timedelta(seconds=20),
+) -> None:
+    """A canary was posted at `now`; an event about it came in some time later, or none."""
+    heard_at = None if heard_after is None else now + heard_after
+    with database.transaction() as session:
+        session.add(Canary(id=uuid4().hex, posted_at=now, accepted=accepted, heard_at=heard_at))
+
+
+def watch_stream(database: Database, since: datetime, until: datetime) -> None:
+    """Canaries are posted every two minutes from `since` to `until`, and each is heard of."""
+    while since <= until:
+        post_canary(database, since)
+        since += CANARY_EVERY
 
 
 def get_send(database: Database, send_id: int) -> Send:

@@ -7,7 +7,8 @@ from sqlalchemy import select
 from nif.database import Database
 from nif.mail.provider import AccountLocked
 from nif.sends.delivery import DeliveryContext, deliver_send
-from nif.sends.models import Attempt, AttemptResult
+from nif.sends.evidence import AttemptResult
+from nif.sends.models import Attempt
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
 from tests.sends.conftest import AHEAD, Clock

@@ -17,8 +17,9 @@ from nif.database import Database
 from nif.mail.provider import BatchRequest
 from nif.sends import leases
 from nif.sends.delivery import DeliveryContext, deliver_send
+from nif.sends.evidence import AttemptResult
 from nif.sends.leases import Heartbeat, LeaseWatch
-from nif.sends.models import AttemptResult, Lease
+from nif.sends.models import Lease
 from tests.conftest import NOON
 from tests.factories import a_plain_send
 from tests.fakes import FakeMailer

@@ -7,7 +7,8 @@ import pytest
 from nif.database import Database
 from nif.mail.provider import AccountLocked, ProviderProblem, Refused, Uncertain
 from nif.sends.batches import ClaimedBatch
-from nif.sends.models import Attempt, AttemptResult, BatchState, SendState, SendStopCause
+from nif.sends.evidence import AttemptResult
+from nif.sends.models import Attempt, BatchState, SendState, SendStopCause
 from nif.sends.outcomes import finish_send_if_done, record_proven_accepted
 from tests.conftest import NOON
 from tests.sends.helpers import (

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from nif.database import Database
 from nif.errors import Invalid
 from nif.sends import provider_events
-from nif.sends.models import Attempt, CanaryMark, ProviderEvent, ProviderEventPost, SendEventCount
+from nif.sends.models import Attempt, Canary, ProviderEvent, ProviderEventPost, SendEventCount
 from nif.sends.reputation import count_send_events
 from nif.subscriptions.models import DailyListCount, Suppression, SuppressionReason
 from tests.conftest import NOON
@@ -130,24 +130,27 @@ def test_the_first_event_of_an_attempt_is_recorded_as_proof(database: Database) 
         assert session.get_one(Attempt, other.attempt_id).event_seen_at is None
 
 
-@pytest.mark.parametrize(
-    ("seconds", "prompt"), [(-1, False), (0, True), (30, True), (300, True), (301, False)]
-)
-def test_the_stream_is_alive_where_events_come_in_promptly(
-    session: Session, seconds: int, prompt: bool
-) -> None:
-    process_events(session, sendgrid_event(None, at=NOON), now=NOON + timedelta(seconds=seconds))
+def test_the_first_event_about_a_canary_is_when_it_was_heard_of(session: Session) -> None:
+    session.add(Canary(id="c" * 32, posted_at=NOON))
+    about_it = {"nif_c": "1", "nif_d": None}
+    heard_at = NOON + timedelta(seconds=30)
 
-    recorded = [(mark.second, mark.received_at) for mark in session.scalars(select(CanaryMark))]
-    came = NOON + timedelta(seconds=seconds)
-    assert recorded == ([(int(NOON.timestamp()), came)] if prompt else [])
+    process_events(session, sendgrid_event("c" * 32, **about_it), now=heard_at)
+    delivered = sendgrid_event("c" * 32, event="delivered", **about_it)
+    process_events(session, delivered, now=heard_at + timedelta(minutes=1))
+
+    canary = session.scalars(select(Canary).execution_options(populate_existing=True)).one()
+    assert canary.heard_at == heard_at
+    assert session.scalars(select(ProviderEvent)).all() == []
 
 
-def test_a_repeated_event_is_no_new_evidence_that_the_stream_is_alive(session: Session) -> None:
-    process_events(session, sendgrid_event(None, at=NOON), now=NOON + timedelta(hours=1))
-    process_events(session, sendgrid_event(None, at=NOON), now=NOON)
+def test_an_event_about_other_mail_is_none_about_a_canary(session: Session) -> None:
+    session.add(Canary(id="c" * 32, posted_at=NOON))
 
-    assert session.scalars(select(CanaryMark)).all() == []
+    process_events(session, sendgrid_event("f" * 32, nif_c="1"), sendgrid_event("c" * 32))
+
+    canary = session.scalars(select(Canary).execution_options(populate_existing=True)).one()
+    assert canary.heard_at is None
 
 
 def test_events_in_any_order_lead_to_the_same_state(session: Session) -> None:

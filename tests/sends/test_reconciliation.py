@@ -1,13 +1,15 @@
 """Settling undecided batches: by an event, the lack of events, the provider, or not at all."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import update
 
 from nif.database import Database
 from nif.sends import outcomes, provider_events
-from nif.sends.models import AttemptResult, ProviderEventPost, SendState
+from nif.sends.evidence import AttemptResult, ReconciliationTiming
+from nif.sends.models import ProviderEventPost, SendState
+from nif.sends.reconciliation import restart_watch
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
 from tests.sends.helpers import (
@@ -21,24 +23,20 @@ from tests.sends.helpers import (
     end_lease_of,
     get_send,
     planned_send,
+    post_canary,
     post_events,
     reconcile,
     release,
     sendgrid_event,
     states,
     uncertain_batch,
+    watch_stream,
 )
 
-MINUTE = timedelta(minutes=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 SOON = NOON + 2 * MINUTE
-AFTER_QUIET = SOON + QUIET
+AFTER_QUIET = NOON + QUIET + 3 * MINUTE
 NEXT_DAY = NOON + timedelta(hours=24, seconds=1)
-
-
-def prove_the_stream_alive(database: Database) -> None:
-    """Another send, a little later, of which an event comes in at once."""
-    later = claimed_batch(database, planned_send(database, count=1), now=SOON)
-    post_events(database, sendgrid_event(later.attempt_id, at=SOON), now=SOON)
 
 
 def test_an_event_of_the_attempt_settles_its_batch(database: Database, mailer: FakeMailer) -> None:
@@ -74,15 +72,16 @@ def test_an_event_settles_even_a_batch_that_awaits_a_decision(
     assert states(database, claimed.send_id) == ["accepted"]
 
 
-def test_a_quiet_period_with_later_events_releases_a_batch(
+def test_a_quiet_period_in_which_every_canary_is_heard_releases_a_batch(
     database: Database, mailer: FakeMailer
 ) -> None:
     claimed = uncertain_batch(database)
-    prove_the_stream_alive(database)
+    watch_stream(database, NOON, NOON + QUIET)
 
-    reconcile(database, mailer, AFTER_QUIET - timedelta(seconds=1))
+    reconcile(database, mailer, NOON + QUIET + MINUTE)
     assert states(database, claimed.send_id) == ["awaiting_proof"]
 
+    post_canary(database, NOON + QUIET + 2 * MINUTE)
     reconcile(database, mailer, AFTER_QUIET)
     assert states(database, claimed.send_id) == ["planned"]
     assert [one.result for one in attempts(database, claimed.send_id)] == [
@@ -90,49 +89,77 @@ def test_a_quiet_period_with_later_events_releases_a_batch(
     ]
 
 
-def test_a_quiet_period_without_later_events_releases_nothing(
+def test_events_of_other_mail_release_nothing(database: Database, mailer: FakeMailer) -> None:
+    claimed = uncertain_batch(database)
+    later = claimed_batch(database, planned_send(database, count=1), now=SOON)
+    post_events(database, sendgrid_event(later.attempt_id, at=SOON), now=SOON)
+
+    reconcile(database, mailer, AFTER_QUIET)
+
+    assert states(database, claimed.send_id) == ["awaiting_decision"]
+
+
+def test_an_outage_that_begins_after_a_heard_canary_releases_nothing(
     database: Database, mailer: FakeMailer
 ) -> None:
     claimed = uncertain_batch(database)
+    post_canary(database, NOON)
+    post_canary(database, NOON + 2 * MINUTE, heard_after=None)
+    post_canary(database, NOON + 4 * MINUTE, heard_after=3 * MINUTE)
+    watch_stream(database, NOON + 6 * MINUTE, NOON + 2 * QUIET)
 
-    reconcile(database, mailer, NOON + timedelta(hours=23))
+    reconcile(database, mailer, NOON + 2 * QUIET + MINUTE)
 
-    assert states(database, claimed.send_id) == ["awaiting_proof"]
+    assert states(database, claimed.send_id) == ["awaiting_decision"]
 
 
-def test_events_from_before_the_uncertain_answer_do_not_show_that_the_stream_is_alive(
+def test_a_post_that_was_turned_away_leaves_the_batch_to_a_person(
     database: Database, mailer: FakeMailer
 ) -> None:
     claimed = uncertain_batch(database)
-    post_events(database, sendgrid_event("f" * 32, at=NOON), now=NOON + MINUTE)
+    watch_stream(database, NOON, NOON + 2 * QUIET)
+    with database.transaction() as session:
+        provider_events.record_lost_event_post(session, lost_at=NOON + MINUTE)
 
-    reconcile(database, mailer, NOON + timedelta(hours=5))
+    reconcile(database, mailer, NOON + 2 * QUIET + MINUTE)
 
-    assert states(database, claimed.send_id) == ["awaiting_proof"]
+    assert states(database, claimed.send_id) == ["awaiting_decision"]
 
 
-def test_a_late_backlog_of_events_does_not_show_that_the_stream_is_alive(
+def jump(database: Database, before: datetime, now: datetime) -> None:
+    with database.transaction() as session:
+        restart_watch(session, ReconciliationTiming(QUIET), before=before, now=now)
+
+
+def test_a_clock_that_jumps_makes_the_quiet_period_begin_again(
     database: Database, mailer: FakeMailer
 ) -> None:
     claimed = uncertain_batch(database)
-    post_events(database, sendgrid_event("f" * 32, at=SOON), now=NOON + timedelta(hours=3))
+    watch_stream(database, NOON, NOON + 10 * MINUTE)
+    earlier = NOON - timedelta(hours=1)
+    jump(database, NOON + 11 * MINUTE, earlier)
+    watch_stream(database, earlier, earlier + QUIET)
 
-    reconcile(database, mailer, NOON + timedelta(hours=6))
-
+    reconcile(database, mailer, earlier + QUIET + MINUTE)
     assert states(database, claimed.send_id) == ["awaiting_proof"]
 
-
-def test_new_events_after_an_outage_of_the_webhook_release_nothing_at_once(
-    database: Database, mailer: FakeMailer
-) -> None:
-    claimed = uncertain_batch(database)
-    evening = NOON + timedelta(hours=6)
-    post_events(database, sendgrid_event("f" * 32, at=evening), now=evening + MINUTE)
-
-    reconcile(database, mailer, evening + 2 * MINUTE)
-    assert states(database, claimed.send_id) == ["awaiting_proof"]
-    reconcile(database, mailer, evening + MINUTE + QUIET)
+    post_canary(database, earlier + QUIET + 2 * MINUTE)
+    reconcile(database, mailer, earlier + QUIET + 3 * MINUTE)
     assert states(database, claimed.send_id) == ["planned"]
+
+
+def test_a_clock_that_jumps_hides_no_outage_of_the_webhook(
+    database: Database, mailer: FakeMailer
+) -> None:
+    claimed = uncertain_batch(database)
+    post_canary(database, NOON, heard_after=None)
+    later = NOON + timedelta(hours=3)
+    jump(database, NOON + 3 * MINUTE, later)
+    watch_stream(database, later, later + 2 * QUIET)
+
+    reconcile(database, mailer, later + 2 * QUIET + MINUTE)
+
+    assert states(database, claimed.send_id) == ["awaiting_decision"]
 
 
 def test_the_quiet_period_begins_when_the_worker_is_found_dead(
@@ -140,10 +167,11 @@ def test_the_quiet_period_begins_when_the_worker_is_found_dead(
 ) -> None:
     claimed = claimed_batch(database, planned_send(database, count=3))
     end_lease_of(database, claimed)
-    prove_the_stream_alive(database)
+    found_dead = NOON + timedelta(hours=1)
+    watch_stream(database, NOON, found_dead + QUIET)
 
-    reconcile(database, mailer, NOON + timedelta(hours=1))
-    reconcile(database, mailer, NOON + timedelta(hours=1, minutes=40))
+    reconcile(database, mailer, found_dead)
+    reconcile(database, mailer, found_dead + QUIET)
 
     assert states(database, claimed.send_id) == ["awaiting_proof"]
 
@@ -152,8 +180,11 @@ def test_without_proof_a_batch_awaits_a_decision_after_a_day(
     database: Database, mailer: FakeMailer
 ) -> None:
     claimed = uncertain_batch(database)
+    with database.transaction() as session:
+        provider_events.store_event_post(session, b"[]", now=NOON)
+    watch_stream(database, NOON, NEXT_DAY)
 
-    reconcile(database, mailer, NOON + timedelta(hours=24))
+    reconcile(database, mailer, NOON + timedelta(hours=24) - MINUTE)
     assert states(database, claimed.send_id) == ["awaiting_proof"]
 
     reconcile(database, mailer, NEXT_DAY)
@@ -163,7 +194,7 @@ def test_without_proof_a_batch_awaits_a_decision_after_a_day(
 
 def test_an_unprocessed_post_blocks_a_release(database: Database, mailer: FakeMailer) -> None:
     claimed = uncertain_batch(database)
-    prove_the_stream_alive(database)
+    watch_stream(database, NOON, NOON + QUIET + 2 * MINUTE)
     with database.transaction() as session:
         provider_events.store_event_post(session, b"[]", now=NOON)
 
@@ -180,7 +211,7 @@ def test_a_failed_post_blocks_a_release_until_it_is_processed(
     database: Database, mailer: FakeMailer
 ) -> None:
     claimed = uncertain_batch(database)
-    prove_the_stream_alive(database)
+    watch_stream(database, NOON, NOON + QUIET + 2 * MINUTE)
     with database.transaction() as session:
         provider_events.store_event_post(session, b"[]", now=NOON)
         session.flush()

@@ -11,8 +11,8 @@ from nif.mail.provider import AccountLocked, NotAccepted, Uncertain
 from nif.sends import reconciliation
 from nif.sends.batches import ClaimedBatch
 from nif.sends.delivery import DeliveryContext, deliver_send
-from nif.sends.models import Attempt, AttemptResult, SendState
-from nif.sends.reconciliation import RECALL_BEFORE
+from nif.sends.evidence import RECALL_BEFORE, AttemptResult
+from nif.sends.models import Attempt, SendState
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
 from tests.sends.conftest import AHEAD, Clock
@@ -22,19 +22,20 @@ from tests.sends.helpers import (
     all_addresses,
     attempts,
     claim_next,
-    claimed_batch,
     get_send,
     planned_send,
     post_events,
     reconcile,
     sendgrid_event,
     states,
+    watch_stream,
 )
 
 SOON = NOON + timedelta(minutes=1)
 TOO_LATE = NOON + AHEAD - RECALL_BEFORE
 LAST = TOO_LATE - timedelta(seconds=20)
 OUT = NOON + AHEAD
+MINUTE = timedelta(minutes=1)
 NO_ANSWER = Uncertain("no answer")
 
 
@@ -52,13 +53,6 @@ def in_doubt(
 def attempt_of(database: Database, send_id: int) -> Attempt:
     (attempt,) = attempts(database, send_id)
     return attempt
-
-
-def prove_the_stream_alive(database: Database, minutes: int) -> None:
-    """An event of another send, so many minutes after noon."""
-    moment = NOON + timedelta(minutes=minutes)
-    other = claimed_batch(database, planned_send(database, count=1), now=moment)
-    post_events(database, sendgrid_event(other.attempt_id, at=moment), now=moment)
 
 
 @pytest.mark.parametrize("was_accepted", [True, False])
@@ -121,14 +115,12 @@ def test_the_quiet_period_of_a_fenced_attempt_begins_when_it_goes_out(
     fenced_context: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = in_doubt(fenced_context, database, mailer, claimed=False)
-    prove_the_stream_alive(database, 10)
-    reconcile(database, mailer, OUT + QUIET + timedelta(hours=1))
-    assert states(database, send_id) == ["awaiting_proof"]
-
-    prove_the_stream_alive(database, 16)
+    watch_stream(database, NOON, OUT + QUIET)
     reconcile(database, mailer, OUT + QUIET)
     assert states(database, send_id) == ["awaiting_proof"]
-    reconcile(database, mailer, OUT + QUIET + timedelta(minutes=1))
+
+    watch_stream(database, OUT + QUIET + MINUTE, OUT + QUIET + 3 * MINUTE)
+    reconcile(database, mailer, OUT + QUIET + 4 * MINUTE)
     assert states(database, send_id) == ["planned"]
     assert attempt_of(database, send_id).result is AttemptResult.NOT_ACCEPTED
 

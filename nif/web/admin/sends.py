@@ -25,7 +25,7 @@ from nif.sends.certificates import (
 from nif.sends.models import (
     Attempt,
     Batch,
-    CanaryMark,
+    Canary,
     Delivery,
     Lease,
     ProviderEvent,
@@ -90,7 +90,6 @@ def show(session: Session, send_id: int, form: DeadlineForm | None = None) -> st
         progress=measure_send_progress(session, send, now=now),
         trouble=send_status.explain_pause(send),
         evidence=_gather_evidence(session, send),
-        patience=services().reconciliation_timing,
         refused=reports.list_refused_deliveries(session, send),
         reported=send_status.label_event_counts(reported),
         health=reputation.mail_health_of_send(reported),
@@ -255,18 +254,22 @@ def measure_send_progress(session: Session, send: Send, *, now: datetime) -> dic
 def _gather_evidence(session: Session, send: Send) -> dict[str, Any]:
     """The undecided batches of a send: `count` in all, and the first of them.
 
-    `last_event_at` is the last time that an event came in promptly. `unread` is true if webhook
-    requests wait to be processed, which may contain the proof.
+    `canaries` are those posted since the oldest attempt among them began, and `heard` those of
+    which an event came in. `unread` is true if webhook requests wait to be processed, which may
+    contain the proof. `settled` says how earlier batches without a clear answer ended.
     """
     undecided = reports.list_undecided_batches(session, send)
-    last_prompt_event = select(CanaryMark.received_at).order_by(CanaryMark.second.desc()).limit(1)
+    timing, now = services().reconciliation_timing, utc_now()
+    since = min((attempt.started_at for _, attempt in undecided), default=now)
+    canaries = session.scalars(
+        select(Canary).where(Canary.posted_at >= since).order_by(Canary.posted_at)
+    ).all()
     unread = select(ProviderEventPost.id).limit(1)
     return {
         "count": len(undecided),
         "batches": [
             {
-                "batch": batch,
-                "attempt": attempt,
+                "about": reports.describe_undecided_batch(session, batch, attempt, timing, now=now),
                 "copies": batch.to_mail,
                 "holder": lease.holder
                 if (lease := session.get(Lease, attempt.lease_id))
@@ -275,7 +278,9 @@ def _gather_evidence(session: Session, send: Send) -> dict[str, Any]:
             }
             for batch, attempt in undecided[:BATCHES_SHOWN]
         ],
-        "last_event_at": session.scalar(last_prompt_event) if undecided else None,
+        "canaries": canaries,
+        "heard": [canary for canary in canaries if canary.heard_at],
+        "settled": reports.count_settled_doubts(session) if undecided else {},
         "unread": bool(undecided) and session.scalar(unread) is not None,
     }
 

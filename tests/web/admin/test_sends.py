@@ -13,9 +13,9 @@ from nif.database import Database
 from nif.editions.correction_editions import list_due_corrections
 from nif.sends import batches
 from nif.sends.certificates import count_deliveries
+from nif.sends.evidence import AttemptResult
 from nif.sends.models import (
     Attempt,
-    AttemptResult,
     Batch,
     BatchState,
     Delivery,
@@ -30,6 +30,7 @@ from nif.services import Services
 from nif.web.admin import sends
 from tests.conftest import NOON
 from tests.factories import a_list, a_plain_send, a_story
+from tests.sends.helpers import release, uncertain_batch, watch_stream
 from tests.sends.test_correction_sends import (
     HOUR,
     LATER,
@@ -70,6 +71,7 @@ def make_batch_undecided(database: Database) -> int:
             started_at=NOON,
             result=AttemptResult.UNCERTAIN,
             reason="no whole answer came",
+            uncertain_since=NOON,
         )
         session.add(attempt)
         batch.state, batch.attempt_id = BatchState.AWAITING_DECISION, attempt.id
@@ -310,6 +312,22 @@ def test_cancelling_needs_confirmation_and_is_final(admin: FlaskClient, database
     assert state_of(database) is SendState.CANCELLED
 
 
+def test_an_undecided_batch_shows_when_silence_will_settle_it_and_how_earlier_ones_ended(
+    admin: FlaskClient, database: Database
+) -> None:
+    earlier = uncertain_batch(database, now=NOON - timedelta(hours=2))
+    release(database, earlier, now=NOON - timedelta(hours=1))
+    now = utc_now()
+    claimed = uncertain_batch(database, now=now - timedelta(minutes=5))
+    watch_stream(database, now - timedelta(minutes=5), now)
+
+    page = text_of(admin.get(f"/admin/sends/{claimed.send_id}").text)
+
+    assert "Event stream working: 3 of 3 canaries were heard of" in page
+    assert "it counts as not accepted and is sent again, on" in page
+    assert "Earlier doubts of the last 1, the provider had accepted 0" in page
+
+
 @pytest.mark.parametrize(("button", "accepted"), [("accepted", 3), ("not-sent", 0)])
 def test_an_admin_resolves_an_undecided_batch(
     admin: FlaskClient, database: Database, button: str, accepted: int
@@ -323,9 +341,10 @@ def test_an_admin_resolves_an_undecided_batch(
         "3 copies needs your decision",
         "by mail-2/81",
         "Answer no whole answer came",
-        "none about this batch",
-        "Event stream silent",
-        "after 30 minutes",
+        "Events since about 0 of 3 copies",
+        "Event stream silent: none of 0 canaries",
+        "the event stream was not watched without a gap",
+        "SendGrid repeats missed events until",
         "Fence none",
         "@example.com , ",
     ):
