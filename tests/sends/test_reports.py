@@ -47,8 +47,8 @@ def test_statistics_count_accepted_copies_events_and_unsubscribes_until_the_next
 
     found = list_send_statistics(session, [mailing_list], most=5, now=NOON)
 
-    assert [one.send_id for one in found] == [second.id, first.id]
-    assert [(one.audience, one.accepted, one.unsubscribed) for one in found] == [
+    assert [one.send.id for one in found] == [second.id, first.id]
+    assert [(one.send.audience, one.accepted, one.unsubscribed) for one in found] == [
         (3, 0, 4),
         (3, 2, 3),
     ]
