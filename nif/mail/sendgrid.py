@@ -50,6 +50,10 @@ SUPPRESSION_LISTS = ("bounces", "invalid_emails", "spam_reports", "unsubscribes"
 
 PAGE_SIZE = 500
 
+ACCEPTED = 202
+"""SendGrid's only answer to mail that it accepted. Another 2xx comes from something in between, or
+from its sandbox, and says nothing about the mail."""
+
 TRANSACTIONAL_MARK = "nif_l"
 """The custom argument of transactional email. Such a mail bypasses SendGrid's unsubscribe list:
 else somebody on it could never confirm that they want mail again."""
@@ -116,11 +120,11 @@ class SendGridMailer(Mailer):
         return BatchRequest(attempt, len(copies), orjson.dumps(body))
 
     def post(self, request: BatchRequest) -> str | None:
-        answer = self._request("POST", "/v3/mail/send", request.content)
+        answer = self._request("POST", "/v3/mail/send", request.content, success=ACCEPTED)
         return answer.headers.get("X-Message-Id")
 
     def create_fence(self) -> str | None:
-        answer = self._request("POST", "/v3/mail/batch", b"")
+        answer = self._request("POST", "/v3/mail/batch", b"", success=201)
         with _reading_an_answer():
             return str(orjson.loads(answer.data)["batch_id"])
 
@@ -128,13 +132,11 @@ class SendGridMailer(Mailer):
         """SendGrid refuses to cancel twice; then its list of scheduled sends shows the state."""
         try:
             body = orjson.dumps({"batch_id": fence_id, "status": "cancel"})
-            self._request("POST", SCHEDULED_SENDS_PATH, body)
+            self._request("POST", SCHEDULED_SENDS_PATH, body, success=201)
         except Refused:
             try:
-                scheduled = orjson.loads(
-                    self._request("GET", f"{SCHEDULED_SENDS_PATH}/{fence_id}").data
-                )
-            except (AccountLocked, ValueError):
+                scheduled = self._read_list(f"{SCHEDULED_SENDS_PATH}/{fence_id}")
+            except AccountLocked:
                 return False
             return {"batch_id": fence_id, "status": "cancel"} in scheduled
         return True
@@ -150,33 +152,44 @@ class SendGridMailer(Mailer):
                 offset += PAGE_SIZE
 
     def suppress(self, addresses: Sequence[str]) -> None:
-        self._request(
-            "POST", UNSUBSCRIBES_PATH, orjson.dumps({"recipient_emails": list(addresses)})
-        )
+        body = orjson.dumps({"recipient_emails": list(addresses)})
+        self._request("POST", UNSUBSCRIBES_PATH, body, success=201)
 
     def unsuppress(self, address: str) -> None:
         self._delete(f"{UNSUBSCRIBES_PATH}/{quote(address, safe='')}")
 
     def _delete(self, path: str) -> None:
         try:
-            self._request("DELETE", path)
+            self._request("DELETE", path, success=204)
         except AccountLocked as error:
             if error.status != 404:
                 raise
 
     def _page(self, kind: str, since: datetime, offset: int) -> list[ProviderSuppression]:
         query = f"limit={PAGE_SIZE}&offset={offset}&start_time={int(since.timestamp())}"
-        answer = self._request("GET", f"/v3/suppression/{kind}?{query}")
+        page = self._read_list(f"/v3/suppression/{kind}?{query}")
         with _reading_an_answer():
             return [
                 ProviderSuppression(
                     str(one["email"]), kind, datetime.fromtimestamp(int(one["created"]), UTC)
                 )
-                for one in orjson.loads(answer.data)
+                for one in page
             ]
 
-    def _request(self, method: str, path: str, body: object = None) -> urllib3.BaseHTTPResponse:
-        """Make a request. Raises NotAccepted or Uncertain for any answer but a 2xx."""
+    def _read_list(self, path: str) -> list[Any]:
+        answer = self._request("GET", path, success=200)
+        with _reading_an_answer():
+            if isinstance(found := orjson.loads(answer.data), list):
+                return found
+        raise Uncertain("SendGrid's answer is no list")
+
+    def _request(
+        self, method: str, path: str, body: object = None, *, success: int
+    ) -> urllib3.BaseHTTPResponse:
+        """Make a request. Raises NotAccepted or Uncertain for any answer but the one of success.
+
+        `success` is the status that SendGrid documents for this request.
+        """
         now = time.monotonic()
         if now - self._last_used > IDLE_SECONDS:
             self._pool.clear()
@@ -195,7 +208,7 @@ class SendGridMailer(Mailer):
             if _never_connected(error):
                 raise Unavailable(f"SendGrid cannot be reached ({name})") from error
             raise Uncertain(f"SendGrid's answer was incomplete ({name})") from error
-        raise_for_status(answer.status, answer.headers, answer.data)
+        raise_for_status(answer.status, answer.headers, answer.data, success=success)
         return answer
 
 
@@ -221,9 +234,14 @@ def _never_connected(error: Exception) -> bool:
     return isinstance(error, NEVER_CONNECTED)
 
 
-def raise_for_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
-    """Raises Refused, Unavailable, AccountLocked or Uncertain for any answer but a 2xx."""
-    if 200 <= status < 300:
+def raise_for_status(
+    status: int, headers: Mapping[str, str], body: bytes, *, success: int = ACCEPTED
+) -> None:
+    """Raises Refused, Unavailable, AccountLocked or Uncertain for any status but `success`.
+
+    Another 2xx is uncertain: a proxy that answers in SendGrid's place may have forwarded nothing.
+    """
+    if status == success:
         return
     problems = _read_problems(body)
     details = "; ".join(problem.message for problem in problems) or f"status {status}"
@@ -234,7 +252,8 @@ def raise_for_status(status: int, headers: Mapping[str, str], body: bytes) -> No
         raise Unavailable("SendGrid asked us to slow down (429)", wait, is_limit=True)
     if 300 <= status < 500:
         raise AccountLocked(f"SendGrid answered {status}: {details}", status)
-    raise Uncertain(f"SendGrid answered {status}")
+    expected = f" and not {success}" if 200 <= status < 300 else ""
+    raise Uncertain(f"SendGrid answered {status}{expected}")
 
 
 def _read_problems(body: bytes) -> list[ProviderProblem]:

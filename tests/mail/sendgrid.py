@@ -74,6 +74,9 @@ class _Answering(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.do_POST()
 
+    def do_DELETE(self) -> None:
+        self.do_POST()
+
     def log_message(self, *_: object) -> None:
         """Tests are quiet."""
 

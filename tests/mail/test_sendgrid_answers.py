@@ -1,5 +1,6 @@
 """The meaning of SendGrid's answers."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -20,9 +21,10 @@ def waits(headers: dict[str, str]) -> float | None:
     return told.value.retry_after
 
 
-@pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_any_status_from_200_to_299_is_an_acceptance(status: int) -> None:
-    assert raise_for_status(status, {}, errors({"message": "Never mind."})) is None  # type: ignore[func-returns-value]
+@pytest.mark.parametrize("status", range(200, 300))
+def test_202_alone_is_an_acceptance(status: int) -> None:
+    with nullcontext() if status == 202 else pytest.raises(Uncertain, match=f"{status} and not"):
+        raise_for_status(status, {}, errors({"message": "Never mind."}))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,22 +16,30 @@ from tests.standin.rules import refusal, refuse
 
 ELSEWHERE = "https://api.sendgrid.com/v3/mail/send"
 TOO_MANY = {"errors": [{"field": None, "message": error_messages.TOO_MANY_REQUESTS}]}
-SECONDS = {"accept_then_hang": 60.0, "accept_late": 60.0, "slow": 5.0, "too_many_requests": 1.0}
+SECONDS = {
+    "accept_then_hang": 60.0,
+    "accept_late": 60.0,
+    "accept_then_drip": 1.0,
+    "slow": 5.0,
+    "too_many_requests": 1.0,
+}
 
 
 @dataclass(slots=True)
 class Fault:
     """One thing to go wrong, `times` times after `skip` requests that go well.
 
-    `index` is for bad_personalization, `address` for bad_address, `seconds` for the length of a
-    hang, the delay of slow and accept_late, and how far away the reset of a 429 is. `path` is the
-    endpoint that it meets, with everything below it.
+    `index` is for bad_personalization, `fields` for refuse_fields, `address` for bad_address,
+    `seconds` for the length of a hang, the delay of slow and accept_late, the time between two
+    bytes of accept_then_drip, and how far away the reset of a 429 is. `path` is the endpoint that
+    it meets, with everything below it.
     """
 
     kind: str
     times: int = 1
     skip: int = 0
     index: int = 0
+    fields: Sequence[str] = ()
     address: str = ""
     seconds: float = 0.0
     path: str = SEND
@@ -58,13 +66,18 @@ def _too_many(fault: Fault) -> Answer:
 
 
 def _bad_address(place: str) -> Answer:
-    return refusal(400, Refusal(f"{place}.to.0.email", error_messages.INVALID_ADDRESS))
+    return _invalid([f"{place}.to.0.email"])
+
+
+def _invalid(fields: Iterable[str]) -> Answer:
+    return refusal(400, *(Refusal(field, error_messages.INVALID_ADDRESS) for field in fields))
 
 
 # Nothing is accepted: the connection breaks before the body is read, or in the middle of it.
 BREAKS = frozenset({"refuse_unread", "reset_mid_body"})
 
-# Nothing is accepted, and the answer says so.
+# Nothing is accepted, and the answer says so, or comes from a proxy and says nothing.
+# bad_personalization and refuse_fields name what they are told, healthy addresses too.
 REFUSALS: dict[str, Callable[[Fault], Answer]] = {
     "too_many_requests": _too_many,
     "too_many_requests_bare": lambda _fault: json_answer(429, TOO_MANY),
@@ -72,14 +85,18 @@ REFUSALS: dict[str, Callable[[Fault], Answer]] = {
     "key_revoked": lambda _fault: refuse(401, error_messages.REVOKED),
     "from_not_verified": lambda _fault: refuse(403, error_messages.UNVERIFIED_SENDER, "from"),
     "bad_personalization": lambda fault: _bad_address(f"personalizations.{fault.index}"),
+    "refuse_fields": lambda fault: _invalid(fault.fields),
+    "proxy_200": lambda _fault: html_answer(200),
+    "proxy_204": lambda _fault: Answer(204),
     "redirect": lambda _fault: Answer(301, headers={"Location": ELSEWHERE}),
     "refuse_500": lambda _fault: refuse(500, "Internal Server Error"),
     "refuse_502": lambda _fault: html_answer(502),
     "refuse_503": lambda _fault: html_answer(503),
 }
 
-# Everything is accepted and logged, but the answer denies it.
+# Everything is accepted and logged, but the answer does not say so.
 LIES: dict[str, Callable[[Fault], Answer]] = {
+    "accept_then_200": REFUSALS["proxy_200"],
     "accept_then_500": REFUSALS["refuse_500"],
     "accept_then_502": REFUSALS["refuse_502"],
     "accept_then_503": REFUSALS["refuse_503"],
@@ -91,6 +108,7 @@ LIES: dict[str, Callable[[Fault], Answer]] = {
 MISHAPS = frozenset(
     {
         "accept_late",
+        "accept_then_drip",
         "accept_then_drop",
         "accept_then_hang",
         "truncated",
@@ -156,9 +174,8 @@ class Faults:
         for _place, fault in hits:
             fault.times -= 1
             self.made[fault.kind] += 1
-        places = [f"personalizations.{place}.to.0.email" for place, _fault in hits]
-        errors = [Refusal(place, error_messages.INVALID_ADDRESS) for place in places]
-        return refusal(400, *errors) if errors else None
+        fields = [f"personalizations.{place}.to.0.email" for place, _fault in hits]
+        return _invalid(fields) if fields else None
 
     def _advance(self, fault: Fault) -> Fault | None:
         if fault.skip:

@@ -107,8 +107,8 @@ class Standin:
             answer = answer._replace(
                 headers={**answer.headers, "Content-Length": str(len(answer.body) + 64)}
             )
-        writer.write(encode(answer, request.keeps_alive))
-        await writer.drain()
+        drip = fault.seconds if fault and kind == "accept_then_drip" else 0.0
+        await _write(writer, encode(answer, request.keeps_alive), drip)
         return request.keeps_alive and kind not in ("truncated", "close_idle")
 
     def answer(self, request: Request, fault: Fault | None = None) -> Answer:
@@ -158,3 +158,12 @@ class Standin:
         self.account.spend(len(body["personalizations"]))
         headers = {"Content-Type": "text/plain; charset=utf-8", "X-Message-Id": message_id}
         return Answer(202, headers=headers)
+
+
+async def _write(writer: asyncio.StreamWriter, data: bytes, drip: float) -> None:
+    """Write all at once, or byte by byte, `drip` seconds apart, until the client is gone."""
+    for part in [data[n : n + 1] for n in range(len(data))] if drip else [data]:
+        writer.write(part)
+        await writer.drain()
+        if drip:
+            await asyncio.sleep(drip)

@@ -47,8 +47,21 @@ def test_a_refusal_accepts_nothing(
     assert ("X-RateLimit-Reset" in answer.headers) == (kind == "too_many_requests")
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_mail_may_be_accepted_although_the_answer_is_an_error(
+@pytest.mark.parametrize(("kind", "page"), [("proxy_200", b"<title>200 OK"), ("proxy_204", b"")])
+def test_a_proxy_may_answer_with_success_and_forward_nothing(
+    standin: Standin, post: Post, kind: str, page: bytes
+) -> None:
+    before = accepted(standin)
+    standin.push_fault(kind)
+
+    answer = post(mail())
+
+    assert (answer.status, accepted(standin)) == (int(kind[-3:]), before)
+    assert page in answer.data
+
+
+@pytest.mark.parametrize("status", [200, 500, 502, 503, 504])
+def test_mail_may_be_accepted_although_the_answer_does_not_say_so(
     standin: Standin, post: Post, status: int
 ) -> None:
     before = accepted(standin)
@@ -79,11 +92,11 @@ def test_a_broken_connection_leaves_the_client_uncertain(
     assert accepted(standin) == before + count
 
 
-@pytest.mark.parametrize("kind", ["slow", "no_message_id"])
+@pytest.mark.parametrize("kind", ["slow", "no_message_id", "accept_then_drip"])
 def test_a_slow_answer_and_one_without_a_message_id_are_acceptances(
     standin: Standin, post: Post, kind: str
 ) -> None:
-    standin.push_fault(kind, seconds=0.05)
+    standin.push_fault(kind, seconds=0.0005 if kind == "accept_then_drip" else 0.05)
 
     answer = post(mail())
 
@@ -111,6 +124,13 @@ def test_one_personalization_is_refused_by_its_index(standin: Standin, post: Pos
 
     assert error["field"] == "personalizations.1.to.0.email"
     assert error["message"] == "Does not contain a valid address."
+
+
+def test_a_refusal_names_the_fields_that_it_is_told(standin: Standin, post: Post) -> None:
+    fields = ["personalizations.0", "personalizations.7777.to.0.email"]
+    standin.push_fault("refuse_fields", fields=fields)
+
+    assert [error["field"] for error in post(mail()).json()["errors"]] == fields
 
 
 def test_an_address_is_refused_wherever_it_stands(standin: Standin, post: Post) -> None:
