@@ -14,6 +14,7 @@ from nif.clock import Clock
 from nif.database import Transaction
 from nif.mail.message import Message, MessageCopy
 from nif.mail.provider import Mailer, NotAccepted, Uncertain
+from nif.sends.evidence import CanaryFate, CanarySign, ReconciliationTiming, judge_canary
 from nif.sends.models import Batch, BatchState, Canary, LostEventPost
 
 CANARY_MARK = "nif_c"
@@ -77,6 +78,18 @@ def _begin_canary(session: Session, every: timedelta, now: datetime) -> str | No
     canary = Canary(id=uuid4().hex, posted_at=now)
     session.add(canary)
     return canary.id
+
+
+def find_unheard_canary(
+    session: Session, timing: ReconciliationTiming, *, now: datetime
+) -> Canary | None:
+    """The newest canary that the provider accepted, where nothing was heard of it in time."""
+    newest = select(Canary).where(Canary.accepted).order_by(Canary.posted_at.desc()).limit(1)
+    canary = session.scalar(newest)
+    if canary is None:
+        return None
+    sign = CanarySign(canary.posted_at, canary.accepted, canary.heard_at)
+    return canary if judge_canary(sign, timing, now=now) is CanaryFate.LOST else None
 
 
 def delete_old_canaries(session: Session, *, now: datetime) -> None:

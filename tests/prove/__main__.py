@@ -22,7 +22,7 @@ from nif.settings import load_settings
 from tests import postgres
 from tests.prove.attempt_histories import Search
 from tests.prove.batch_histories import BatchSearch
-from tests.prove.installation import Scale
+from tests.prove.installation import IN_SECONDS, Scale
 from tests.prove.kills import Plan, prove_kills
 from tests.prove.sending import prove_sending
 from tests.prove.shared_send import prove_workers
@@ -31,6 +31,7 @@ from tests.prove.slot_look_back import prove_look_back
 from tests.prove.subscribing import prove_subscribing
 from tests.prove.sweep import prove_sweep
 from tests.prove.time_zones import prove_zones
+from tests.prove.webhook_outages import prove_outages
 
 DATABASES = ("sqlite", "postgresql")
 FENCED = Scale(fence_ahead=12.0, recall_before=3.0)
@@ -42,6 +43,14 @@ Proof = Callable[[], dict[str, Any]]
 
 def proofs(databases: tuple[str, ...], rounds: int, size: int) -> dict[str, list[Proof]]:
     """The proofs by name, short ones first."""
+    beyond = IN_SECONDS.lease + IN_SECONDS.quiet + 2 * IN_SECONDS.canary
+    pauses = Plan(
+        rounds=max(1, rounds // 10),
+        seed=SEED,
+        pauses=(beyond, beyond + 3.0),
+        share_of_pauses=0.5,
+        has_person=True,
+    )
     late = Plan(rounds=max(1, rounds // 10), seed=SEED, late=0.2)
     return {
         "attempts": [lambda: _searched(Search(5)), lambda: _searched(BatchSearch(12))],
@@ -53,11 +62,13 @@ def proofs(databases: tuple[str, ...], rounds: int, size: int) -> dict[str, list
             lambda: prove_zones(zones=sorted(available_timezones()), days=TWO_YEARS, seed=SEED)
         ],
         "look_back": [lambda kind=kind: _look_back(kind) for kind in databases],
+        "outages": [lambda kind=kind: prove_outages(kind) for kind in databases],
         "workers": [lambda kind=kind: prove_workers(kind, recipients=size) for kind in databases],
         "kills": [
             lambda kind=kind: prove_kills(kind, Plan(rounds=rounds, seed=SEED))
             for kind in databases
         ],
+        "pauses": [lambda kind=kind: prove_kills(kind, pauses) for kind in databases],
         "late": [lambda kind=kind: prove_kills(kind, late) for kind in databases],
         "fenced": [lambda kind=kind: prove_kills(kind, late, FENCED) for kind in databases],
     }

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.database import Database, Transaction
+from nif.sends import control
 from nif.sends.certificates import certify_send
 from nif.sends.models import Attempt, Batch, BatchState, Send, SendState
 from nif.sends.planning import SendTerms, plan_send
@@ -81,6 +82,29 @@ class RunningInstallation:
         """How many batches are in one of these states."""
         query = select(func.count()).select_from(Batch).where(Batch.state.in_(states))
         return int(self.query_value(query))
+
+    def decide_by_log(self) -> int:
+        """Decide the batches that wait for a person, as one would who knows the stand-in's log.
+
+        Returns how many there were.
+        """
+        taken = {record["attempt"] for record in self.standin.accepted()}
+
+        def act(session: Session) -> int:
+            waiting = select(Batch).where(Batch.state == BatchState.AWAITING_DECISION)
+            batches = session.scalars(waiting).all()
+            for batch in batches:
+                control.resolve_undecided_batch(
+                    session,
+                    session.get_one(Send, batch.send_id),
+                    batch.id,
+                    batch.attempt_id or "",
+                    accepted=batch.attempt_id in taken,
+                    now=utc_now(),
+                )
+            return len(batches)
+
+        return int(self.in_transaction(act))
 
     def all_finished(self) -> bool:
         query = select(Send.id).where(Send.state != SendState.FINISHED).limit(1)

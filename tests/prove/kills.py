@@ -38,16 +38,20 @@ FAULTS = {
 """The probability of each fault: 9.5 % of the answers are lost, late or 5xx."""
 
 LONGEST_PAUSE = 2.0
-"""Seconds, shorter than a lease and a quiet period together.
+"""Seconds, shorter than a lease and a quiet period together, except in the proof of long pauses.
 
 A worker that sleeps longer between its last check of the lease and the first byte of a request
-cannot be seen by any record. Only a fence helps against it.
+cannot be seen by any record. Only a fence helps against it. That moment is short.
 """
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is tried."""
+    """How much is tried. A worker is stopped for a number of seconds between `pauses`.
+
+    With `has_person`, one who knows the stand-in's log decides what nothing else can settle: where
+    no worker posted canaries for a while, that is so.
+    """
 
     rounds: int
     recipients: int = 6000
@@ -56,6 +60,9 @@ class Plan:
     seed: int = 1
     late: float = 0.0
     restart_every: int = 10
+    pauses: tuple[float, float] = (0.3, LONGEST_PAUSE)
+    share_of_pauses: float = 0.12
+    has_person: bool = False
     patience: float = 120.0
 
 
@@ -102,7 +109,7 @@ class Loop:
         self.troupe = Troupe(stage, scale, log)
         self._dice: random.Random = seeded(plan.seed)
         self._asleep: set[int] = set()
-        self.kills = self.pauses = self.restarts = 0
+        self.kills = self.pauses = self.restarts = self.asked = 0
         self.readers: dict[int, list[int]] = {}
 
     def run(self) -> None:
@@ -122,6 +129,8 @@ class Loop:
         end = time.monotonic() + self.plan.patience
         while not self.stage.all_finished() and time.monotonic() < end:
             time.sleep(0.5)
+            if self.plan.has_person and self._only_a_person_can_help():
+                self.asked += self.stage.decide_by_log()
 
     def figures(self) -> dict[str, Any]:
         stats = self.stage.standin.stats()
@@ -135,6 +144,7 @@ class Loop:
             "kills": self.kills,
             "pauses": self.pauses,
             "restarts": self.restarts,
+            "asked": self.asked,
             "ambiguous": ambiguous,
             "late_groups": stats["events"].get("late_groups", 0),
             "slowest_event": self.stage.slowest_event(),
@@ -143,6 +153,11 @@ class Loop:
             "bound": round(3 / tries, 6) if tries else None,
             "holds": not any(found.values()),
         }
+
+    def _only_a_person_can_help(self) -> bool:
+        waiting = self.stage.unsettled(BatchState.AWAITING_DECISION)
+        others = (BatchState.PLANNED, BatchState.IN_FLIGHT, BatchState.AWAITING_PROOF)
+        return waiting > 0 and self.stage.unsettled(*others) == 0
 
     def _has_gone_out(self) -> bool:
         return self.stage.unsettled(BatchState.PLANNED) == 0
@@ -155,7 +170,7 @@ class Loop:
             if not awake:
                 continue
             worker = self._dice.choice(awake)
-            if self._dice.random() < 0.12:
+            if len(awake) > 1 and self._dice.random() < self.plan.share_of_pauses:
                 self._put_to_sleep(worker)
             else:
                 self.troupe.kill(worker)
@@ -167,7 +182,7 @@ class Loop:
         os.kill(worker, signal.SIGSTOP)
         self._asleep.add(worker)
         self.pauses += 1
-        Timer(self._dice.uniform(0.3, LONGEST_PAUSE), self._wake_up, [worker]).start()
+        Timer(self._dice.uniform(*self.plan.pauses), self._wake_up, [worker]).start()
 
     def _wake_up(self, worker: int) -> None:
         with suppress(ProcessLookupError):

@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.mail.transactional import list_undeliverable_emails
-from nif.sends import circuit_breaker, periodic_tasks, provider_events, suppression_sync
+from nif.sends import canaries, circuit_breaker, periodic_tasks, provider_events, suppression_sync
 from nif.sends.reports import list_failed_event_posts
 from nif.signups import attack_mode
 from nif.web.access import Access
 from nif.web.admin import send_status
-from nif.web.current import reading, settings
+from nif.web.current import reading, services, settings
 from nif.web.forms import Form, Hidden
 from nif.web.staff_actions import StaffAction, staff_action
 
@@ -97,6 +97,9 @@ def find_system_warnings(session: Session, *, now: datetime) -> dict[str, Any]:
     found = {
         "event_posts": list_failed_event_posts(session),
         **{name: task if task and task.error else None for name, task in tasks.items()},
+        "unheard_canary": canaries.find_unheard_canary(
+            session, services().reconciliation_timing, now=now
+        ),
         "failed_emails": list_undeliverable_emails(session, now - FAILED_EMAILS_SINCE),
     }
     return found if any(found.values()) else {}

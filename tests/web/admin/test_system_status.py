@@ -13,6 +13,7 @@ from nif.sends.circuit_breaker import BreakerCause, CircuitBreaker
 from nif.sends.models import ProviderEventPost
 from nif.sends.periodic_tasks import PeriodicTask
 from tests.factories import a_plain_send
+from tests.sends.helpers import post_canary
 from tests.web.newsroom.staff import text_of
 
 
@@ -135,3 +136,20 @@ def test_failed_webhook_requests_are_processed_again(
 
     assert "The events are being processed again." in answer.text
     assert "Warnings" not in answer.text
+
+
+def test_a_canary_that_nothing_was_heard_of_is_a_warning(
+    admin: FlaskClient, database: Database
+) -> None:
+    warning = "no event about it comes in"
+    now = utc_now()
+    post_canary(database, now - timedelta(minutes=10))
+    assert warning not in text_of(admin.get("/admin/").text)
+
+    post_canary(database, now - timedelta(minutes=5), heard_after=None)
+    assert warning in text_of(admin.get("/admin/").text)
+
+    post_canary(database, now - timedelta(minutes=4), accepted=False, heard_after=None)
+    assert warning in text_of(admin.get("/admin/").text)
+    post_canary(database, now - timedelta(minutes=3))
+    assert warning not in text_of(admin.get("/admin/").text)
