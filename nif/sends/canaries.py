@@ -84,7 +84,9 @@ def find_unheard_canary(
     session: Session, timing: ReconciliationTiming, *, now: datetime
 ) -> Canary | None:
     """The newest canary that the provider accepted, where nothing was heard of it in time."""
-    newest = select(Canary).where(Canary.accepted).order_by(Canary.posted_at.desc()).limit(1)
+    newest = (
+        select(Canary).where(Canary.accepted.is_(True)).order_by(Canary.posted_at.desc()).limit(1)
+    )
     canary = session.scalar(newest)
     if canary is None:
         return None
