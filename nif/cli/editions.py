@@ -5,10 +5,24 @@ from datetime import datetime
 import click
 from sqlalchemy.orm import Session
 
-from nif.cli.common import MomentType, json_option, load_services, print_result, prints_json
+from nif.accounts.audit_log import record_audit_entry
+from nif.cli.common import (
+    OPERATOR,
+    MomentType,
+    json_option,
+    load_services,
+    print_result,
+    prints_json,
+)
 from nif.clock import utc_now
 from nif.database import get_row
-from nif.editions.digest import LIST_IS_ARCHIVED, compose_digest, make_digest_now, next_slot_of_list
+from nif.editions.digest import (
+    LIST_IS_ARCHIVED,
+    compose_digest,
+    make_digest_again,
+    make_digest_now,
+    next_slot_of_list,
+)
 from nif.editions.messages import build_test_message
 from nif.editions.models import Edition, EditionState
 from nif.errors import Conflict, NotAllowed
@@ -21,7 +35,7 @@ from nif.subscriptions.lists import get_list
 
 @click.group("edition")
 def edition() -> None:
-    """Editions: send or test one by hand."""
+    """Editions: send or test one by hand, or make one again."""
 
 
 @edition.command()
@@ -45,6 +59,24 @@ def send(edition_id: int | None, slug: str | None, at: datetime | None) -> None:
     services.queue.wake("start_deliveries")
     facts = {"audience": planned.audience, "starts_at": planned.starts_at}
     print_result({"send": planned.id, "edition": found.id, **facts})
+
+
+@edition.command()
+@click.argument("edition_id", type=int, metavar="ID")
+@json_option
+def again(edition_id: int) -> None:
+    """Make a digest again that was cancelled or undone before anything left, and send it."""
+    services, now = load_services(), utc_now()
+    with services.database.transaction() as session:
+        taken_back = get_row(session, Edition, edition_id, "There is no such edition.")
+        made = make_digest_again(session, taken_back, services.mail_writer, now=now)
+        planned = plan_manual_send(session, made, services.manual_send_terms, at=now, now=now)
+        detail = {"list": made.mailing_list.slug, "slot": str(made.slot)}
+        action = ("digest_made_again", "send", planned.id)
+        record_audit_entry(session, OPERATOR, *action, detail=detail, now=now)
+    services.queue.wake("start_deliveries")
+    facts = {"audience": planned.audience, "starts_at": planned.starts_at}
+    print_result({"send": planned.id, "edition": made.id, **facts})
 
 
 @edition.command()

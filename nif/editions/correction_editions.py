@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 
 from nif.editions.messages import freeze_edition, make_edition, write_correction_message
 from nif.editions.models import (
+    TAKEN_BACK_STATES,
     Edition,
     EditionItem,
     EditionNote,
@@ -40,14 +41,14 @@ def list_due_corrections(
     """The corrections for the list's next digest, oldest first.
 
     These are significant corrections of errors that the list mailed, and serious ones whose edition
-    a person withdrew. A list that never mailed a wrong version is skipped.
+    a person took back. A list that never mailed a wrong version is skipped.
     """
     current = aliased(Revision)
     mailed = select(EditionNote.note_id).where(EditionNote.list_id == mailing_list.id)
-    withdrawn = select(Edition.note_id).where(
+    taken_back = select(Edition.note_id).where(
         Edition.list_id == mailing_list.id,
         Edition.note_id.is_not(None),
-        Edition.state == EditionState.WITHDRAWN,
+        Edition.state.in_(TAKEN_BACK_STATES),
     )
     query = (
         select(StoryNote, Story.slug, current.headline, current.standing)
@@ -56,7 +57,7 @@ def list_due_corrections(
             current.id == Story.current_id,
             or_(
                 StoryNote.severity == NoteSeverity.SIGNIFICANT,
-                and_(StoryNote.severity == NoteSeverity.SERIOUS, StoryNote.id.in_(withdrawn)),
+                and_(StoryNote.severity == NoteSeverity.SERIOUS, StoryNote.id.in_(taken_back)),
             ),
             StoryNote.at >= now - MAX_NOTE_AGE,
             StoryNote.kind.in_(CORRECTIVE_KINDS),
@@ -171,7 +172,7 @@ def record_carried_notes(
 
 
 def release_carried_notes(session: Session, edition: Edition) -> None:
-    """Make the notes of a withdrawn edition due again."""
+    """Make the notes of an edition that was taken back due again."""
     session.execute(delete(EditionNote).where(EditionNote.edition_id == edition.id))
 
 

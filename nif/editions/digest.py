@@ -15,7 +15,14 @@ from nif.editions.correction_editions import (
     release_carried_notes,
 )
 from nif.editions.messages import freeze_edition, make_edition, write_digest_message
-from nif.editions.models import DIGEST_OCCASION, Edition, EditionItem, EditionState
+from nif.editions.models import (
+    DIGEST_OCCASION,
+    REPLACED_OCCASION_PREFIX,
+    TAKEN_BACK_STATES,
+    Edition,
+    EditionItem,
+    EditionState,
+)
 from nif.editions.schedule import Slot, compute_next_slot, iterate_slots, parse_schedule, slot_at
 from nif.errors import Conflict
 from nif.ledger.queries import find_footer_root
@@ -37,6 +44,10 @@ MAX_STORY_AGE = timedelta(days=60)
 """How old a story may be in a digest: after a long break, or a flood of stories."""
 
 HAS_EDITION_TODAY = "This list already has an edition today."
+CANNOT_BE_MADE_AGAIN = (
+    "Only the list’s last digest can be made again, and only if nothing of it had left. "
+    "Nothing was sent."
+)
 LIST_IS_ARCHIVED = "This list is archived, so it gets no more digests."
 
 MAX_STORIES = 24
@@ -96,15 +107,58 @@ def make_digest_now(
     Raises Conflict where there is one today, there is nothing new, or the list is archived.
     """
     session.refresh(mailing_list, with_for_update=True)
-    if mailing_list.archived_at is not None:
-        raise Conflict(LIST_IS_ARCHIVED)
     slot = slot_at(now, mailing_list.zone)
     edition = find_digest(session, mailing_list, slot.day)
     if edition is not None and edition.state is EditionState.FROZEN:
         raise Conflict(HAS_EDITION_TODAY)
+    return _make_by_hand(session, mailing_list, slot, edition, mail_writer)
+
+
+def make_digest_again(
+    session: Session, edition: Edition, mail_writer: MailWriter, *, now: datetime
+) -> Edition:
+    """Make a digest again that was taken back, for the same slot, with what is new now.
+
+    Raises Conflict where it is not the one that `find_digest_taken_back` finds, there is nothing
+    new, or the list is archived.
+    """
+    mailing_list = edition.mailing_list
+    session.refresh(mailing_list, with_for_update=True)
+    session.refresh(edition)
+    if find_digest_taken_back(session, mailing_list) is not edition:
+        raise Conflict(CANNOT_BE_MADE_AGAIN)
+    return _make_by_hand(session, mailing_list, Slot(edition.slot, now), edition, mail_writer)
+
+
+def find_digest_taken_back(session: Session, mailing_list: MailingList) -> Edition | None:
+    """The digest that a person may make again: taken back, and the list has mailed none since."""
+    query = select(Edition).where(
+        Edition.list_id == mailing_list.id,
+        Edition.occasion == DIGEST_OCCASION,
+        Edition.state.in_((EditionState.FROZEN, *TAKEN_BACK_STATES)),
+    )
+    last = session.scalar(query.order_by(Edition.slot.desc()).limit(1))
+    return last if last is not None and last.state in TAKEN_BACK_STATES else None
+
+
+def _make_by_hand(
+    session: Session,
+    mailing_list: MailingList,
+    slot: Slot,
+    edition: Edition | None,
+    mail_writer: MailWriter,
+) -> Edition:
+    """Make the digest of a slot now. `edition` is the slot's own, which is not mailed."""
+    now = slot.due_at
+    if mailing_list.archived_at is not None:
+        raise Conflict(LIST_IS_ARCHIVED)
     digest = compose_digest(session, mailing_list, slot, mail_writer, now=now)
     if digest.message is None:
         raise Conflict("There is nothing new to send.")
+    if edition is not None and edition.message is not None:
+        _give_up_slot(edition)
+        session.flush()
+        edition = None
     if edition is None:
         edition = make_edition(session, mailing_list, slot, now=now)
     if edition is None:
@@ -120,20 +174,45 @@ def find_digest(session: Session, mailing_list: MailingList, day: date) -> Editi
     return session.scalar(query.where(Edition.occasion == DIGEST_OCCASION))
 
 
-def withdraw_edition(session: Session, edition: Edition, *, now: datetime) -> None:
+def withdraw_edition(
+    session: Session, edition: Edition, *, keep: bool = False, now: datetime
+) -> None:
     """Withdraw an edition that was not mailed: its stories are new again.
 
-    A digest whose slot is still in the future is deleted, as if it had never been made. The
-    correction of a withdrawn correction edition goes into the list's next digest.
+    The slot of a digest that is still in the future makes its own, as if this one had never been
+    made. The correction of a correction edition goes into the list's next digest. With `keep` the
+    edition stays, for the page of its send.
     """
+    _release_contents(session, edition)
+    edition.state = EditionState.WITHDRAWN
+    next_slot = next_slot_of_list(edition.mailing_list, now=now)
+    is_ahead = edition.occasion == DIGEST_OCCASION and next_slot.day == edition.slot
+    if keep and is_ahead:
+        _give_up_slot(edition)
+    elif is_ahead:
+        session.delete(edition)
+    elif not keep:
+        edition.message, edition.content_hash = None, None
+
+
+def cancel_edition(session: Session, edition: Edition) -> None:
+    """Cancel an edition of which nothing left: its stories and corrections are new again.
+
+    The edition stays, for the page of its send, and its slot stays cancelled until a person makes
+    its digest again.
+    """
+    _release_contents(session, edition)
+    edition.state = EditionState.CANCELLED
+
+
+def _release_contents(session: Session, edition: Edition) -> None:
     session.execute(delete(EditionItem).where(EditionItem.edition_id == edition.id))
     release_carried_notes(session, edition)
     session.expire(edition, ["items"])
-    is_digest = edition.occasion == DIGEST_OCCASION
-    if is_digest and next_slot_of_list(edition.mailing_list, now=now).day == edition.slot:
-        session.delete(edition)
-        return
-    edition.state, edition.message, edition.content_hash = EditionState.WITHDRAWN, None, None
+
+
+def _give_up_slot(edition: Edition) -> None:
+    edition.occasion = f"{REPLACED_OCCASION_PREFIX}{edition.id}"
 
 
 def compose_digest(

@@ -15,14 +15,25 @@ from nif.subscriptions.models import MailingList
 
 
 class EditionState(StrEnum):
+    """WITHDRAWN: its send was undone. CANCELLED: its send was cancelled before anything left."""
+
     FROZEN = "frozen"
     EMPTY = "empty"
     MISSED = "missed"
     WITHDRAWN = "withdrawn"
+    CANCELLED = "cancelled"
 
+
+TAKEN_BACK_STATES = (EditionState.WITHDRAWN, EditionState.CANCELLED)
+"""A person decided that the edition is not mailed, and nothing of it had left: its stories and
+corrections are new again."""
 
 DIGEST_OCCASION = "digest"
 """The occasion of an edition that was made for a slot."""
+
+REPLACED_OCCASION_PREFIX = "replaced-"
+"""The beginning of the occasion of a digest that was taken back, and whose slot may have another.
+It stays because of its send."""
 
 
 def correction_occasion_of(note_id: int) -> str:
@@ -38,7 +49,7 @@ class Edition(Base):
     """What became of one slot of a list, or an edition with a single correction or question.
 
     There is one digest per list and local date: frozen with its content, empty because there was no
-    news, missed because NIF was down for too long, or withdrawn by a person before it was mailed.
+    news, missed because NIF was down for too long, or taken back by a person before it was mailed.
     So five schedulers, or a restart at digest time, make one edition. A note gets at most one
     edition per list, whatever the date; its slot is the local date on which it was made.
     """
@@ -74,7 +85,7 @@ class Edition(Base):
         return self.occasion.startswith(REPERMISSION_OCCASION_PREFIX)
 
     def as_message(self) -> Message:
-        """The frozen message. Only a frozen edition has one."""
+        """The frozen message. An edition that was never frozen has none."""
         return Message(**(self.message or {}))
 
 

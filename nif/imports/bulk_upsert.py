@@ -29,6 +29,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateTable
 
 from nif.database import UtcDateTime, conflict_aware_insert, table_of
+from nif.editions.models import Edition, EditionState
 from nif.imports.models import ImportedSubscription, ImportRun, ImportState
 from nif.mail.addresses import EmailAddress
 from nif.sends.models import Delivery, Send
@@ -348,7 +349,10 @@ def undo_import_batch(session: Session, run: ImportRun, size: int, *, now: datet
 
 
 def _select_unchanged(run: ImportRun, first: int, last: int) -> Any:
-    """The subscribers in a range of ids who did nothing themselves and were not mailed since."""
+    """The subscribers in a range of ids who did nothing themselves and were not mailed since.
+
+    An edition that was taken back mailed nobody.
+    """
     is_same = Subscription.subscriber_id == ImportedSubscription.subscriber_id
     acted = exists().where(
         Consent.subscriber_id == ImportedSubscription.subscriber_id,
@@ -359,7 +363,9 @@ def _select_unchanged(run: ImportRun, first: int, last: int) -> Any:
     mailed = (
         select(Delivery.send_id)
         .join(Send, Send.id == Delivery.send_id)
+        .join(Edition, Edition.id == Send.edition_id)
         .where(
+            Edition.state == EditionState.FROZEN,
             Send.list_id == run.list_id,
             Send.created_at >= run.started_at,
             Delivery.subscriber_id == ImportedSubscription.subscriber_id,

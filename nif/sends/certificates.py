@@ -102,6 +102,7 @@ class SendCertificate:
     unsubscribed: int = 0
     paused: int = 0
     already_active: int = 0
+    already_mailed: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     render_failed: int = 0
     undecided: int = 0
@@ -112,11 +113,11 @@ class SendCertificate:
 
     @property
     def counts(self) -> DeliveryCounts:
-        chose_so = self.unsubscribed + self.paused + self.already_active
+        no_need = self.already_active + self.already_mailed
         return DeliveryCounts(
             audience=self.audience,
             accepted=self.accepted,
-            skipped=chose_so + sum(self.suppressed.values()),
+            skipped=self.unsubscribed + self.paused + no_need + sum(self.suppressed.values()),
             refused=sum(self.refused.values()),
             render_failed=self.render_failed,
             undecided=self.undecided,

@@ -8,8 +8,21 @@ from sqlalchemy.orm import Session
 from nif.database import get_row
 from nif.editions.digest import withdraw_edition
 from nif.errors import Conflict, NotFound
-from nif.sends import outcomes, repermission
-from nif.sends.models import Attempt, Batch, Delivery, Lease, Send, SendState, SendStopCause
+from nif.sends import outcomes, repermission, withdrawals
+from nif.sends.models import (
+    Attempt,
+    Batch,
+    BatchState,
+    Delivery,
+    Lease,
+    Send,
+    SendState,
+    SendStopCause,
+)
+
+TOO_LATE_TO_UNDO = (
+    "It is too late to undo this send: some of it was accepted, or may have been. Cancel the rest."
+)
 
 
 def get_send(session: Session, send_id: int) -> Send:
@@ -39,33 +52,43 @@ def resume_send(session: Session, send: Send, *, now: datetime) -> None:
 
 
 def cancel_send(session: Session, send: Send, *, now: datetime) -> None:
-    """Post no more of a send; what was posted stays posted. Raises Conflict where it has ended."""
+    """Post no more of a send; what was posted stays posted. Raises Conflict where it has ended.
+
+    Where nothing of it left, its stories and corrections are new again, and its slot stays
+    cancelled until a person makes its digest again.
+    """
+    _lock_planned_batches(session, send)
     _require_send_state(session, send, SendState.SENDING, SendState.PAUSED)
-    send.state, send.finished_at = SendState.CANCELLED, now
-    send.stop_cause, send.stop_detail = SendStopCause.MANUAL, "Cancelled by a person."
+    _end_send(send, "Cancelled by a person.", now)
     repermission.stop_campaign(session, send.edition, now=now)
     outcomes.invalidate_pages_of_corrections(session, send)
+    withdrawals.release_cancelled_edition(session, send)
 
 
 def undo_send(session: Session, send: Send, *, now: datetime) -> None:
-    """Undo a send of which nothing was posted, as if it had never been planned.
+    """Undo a send of which nothing left, as if it had never been planned.
 
     Its stories are free for the next edition, and its slot can be filled again by a person; the
-    note of a correction edition goes into the next digest. Raises Conflict once a batch was
-    claimed.
+    note of a correction edition goes into the next digest. Where there were attempts that the
+    provider did not accept, the send stays as cancelled, because the provider may still report
+    about them. Raises Conflict where something left, or may have.
     """
+    _lock_planned_batches(session, send)
     _require_send_state(session, send, SendState.SENDING, SendState.PAUSED)
-    # The locks on the batches keep workers from claiming one meanwhile.
-    session.execute(select(Batch.id).where(Batch.send_id == send.id).with_for_update())
-    if session.scalar(select(Attempt.id).where(Attempt.send_id == send.id).limit(1)):
-        raise Conflict("It is too late to undo this send: some of it was posted. Cancel the rest.")
+    if withdrawals.may_have_left(session, send):
+        raise Conflict(TOO_LATE_TO_UNDO)
     edition = send.edition
-    for model in (Delivery, Batch, Lease):
-        session.execute(delete(model).where(model.send_id == send.id))
-    session.delete(send)
+    attempts = select(Attempt.id).where(Attempt.send_id == send.id)
+    was_attempted = session.scalar(attempts.limit(1)) is not None
+    if was_attempted:
+        _end_send(send, "Undone by a person. Nothing of it had left.", now)
+    else:
+        for model in (Delivery, Batch, Lease):
+            session.execute(delete(model).where(model.send_id == send.id))
+        session.delete(send)
     repermission.delete_campaign(session, edition)
     session.flush()
-    withdraw_edition(session, edition, now=now)
+    withdraw_edition(session, edition, keep=was_attempted, now=now)
 
 
 def set_send_deadline(session: Session, send: Send, moment: datetime | None) -> None:
@@ -90,6 +113,17 @@ def resolve_undecided_batch(
         outcomes.record_proven_accepted(session, attempt_id, now=now)
     else:
         outcomes.release_batch(session, attempt_id, "a person decided so", now=now)
+
+
+def _lock_planned_batches(session: Session, send: Send) -> None:
+    """Keep workers from claiming a batch meanwhile. Before the send: a worker locks them so."""
+    planned = select(Batch.id).where(Batch.send_id == send.id, Batch.state == BatchState.PLANNED)
+    session.execute(planned.with_for_update())
+
+
+def _end_send(send: Send, detail: str, now: datetime) -> None:
+    send.state, send.finished_at = SendState.CANCELLED, now
+    send.stop_cause, send.stop_detail = SendStopCause.MANUAL, detail
 
 
 def _require_send_state(session: Session, send: Send, *states: SendState) -> None:

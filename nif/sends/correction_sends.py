@@ -87,15 +87,17 @@ def _subscribers_mailed_the_error(
 ) -> Select[*tuple[int]]:
     """The subscribers who got a send, may have got it or will, and are in no send of `told_by`.
 
-    Skipped and refused subscribers were certainly not mailed; they have an outcome. Of a cancelled
+    Skipped and refused subscribers were certainly not mailed. Of a cancelled
     send the batches that were never posted are left out too.
     """
     query = select(Delivery.subscriber_id).where(
-        Delivery.send_id == send.id, Delivery.outcome.is_(None)
+        Delivery.send_id == send.id, Delivery.has_content()
     )
     if send.state is SendState.CANCELLED:
         ranges = _posted_ranges(session, send)
-        query = query.where(or_(False, *(Delivery.subscriber_id.between(*ids) for ids in ranges)))
+        was_posted = [Delivery.subscriber_id.between(*ids) for ids in ranges]
+        # These have it already, whatever became of their batch.
+        query = query.where(or_(Delivery.outcome.is_not(None), *was_posted))
     if told_by:
         other = aliased(Delivery)
         is_told = select(other.subscriber_id).where(

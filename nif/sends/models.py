@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, UniqueConstraint, or_, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    UniqueConstraint,
+    and_,
+    or_,
+    text,
+)
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -65,6 +74,7 @@ class DeliveryOutcome(StrEnum):
 
     RENDER_FAILED: the subscriber's copy of the mail could not be made. ALREADY_ACTIVE: the
     subscriber acted since a re-permission campaign began, so there was no need to ask them.
+    ALREADY_MAILED: another subscriber, who was merged into them since, was mailed the same.
     """
 
     SUPPRESSED = "suppressed"
@@ -73,6 +83,7 @@ class DeliveryOutcome(StrEnum):
     RENDER_FAILED = "render_failed"
     PAUSED = "paused"
     ALREADY_ACTIVE = "already_active"
+    ALREADY_MAILED = "already_mailed"
 
 
 class Send(Base):
@@ -117,6 +128,11 @@ class Delivery(Base):
     outcome: Mapped[DeliveryOutcome | None]
     reason: Mapped[str | None]
 
+    @classmethod
+    def has_content(cls) -> ColumnElement[bool]:
+        """The condition that the subscriber has the edition, or gets it with their batch."""
+        return or_(cls.outcome.is_(None), cls.outcome == DeliveryOutcome.ALREADY_MAILED)
+
 
 _UNSETTLED_BATCHES = text("state IN ('in_flight', 'awaiting_proof', 'awaiting_decision')")
 _UNCERTAIN_ATTEMPTS = text("uncertain_since IS NOT NULL")
@@ -128,8 +144,9 @@ class Batch(Base):
 
     It holds the deliveries whose subscriber ids lie between `first_subscriber_id` and
     `last_subscriber_id`, both included. `size` counts them all; `skipped` those not mailed because
-    they unsubscribed, paused, were already active or are suppressed; `refused` those that the
-    provider refused; `render_failed` those whose copy could not be made. The rest is `to_mail`.
+    they unsubscribed, paused, were already active or mailed, or are suppressed; `refused` those
+    that the provider refused; `render_failed` those whose copy could not be made. The rest is
+    `to_mail`.
     """
 
     __tablename__ = "batch"
@@ -170,16 +187,6 @@ class Lease(Base):
     acquired_at: Mapped[datetime]
     renewed_at: Mapped[datetime]
     ended_at: Mapped[datetime | None] = mapped_column(index=True)
-
-
-def _results_of_mail_that_left(
-    beliefs: Mapping[AttemptResult | None, Belief],
-) -> list[AttemptResult]:
-    return [result for result, belief in beliefs.items() if result and belief is Belief.LEFT]
-
-
-_LEFT_WITHOUT_EVENT = _results_of_mail_that_left(BELIEF_WITHOUT_EVENT)
-_LEFT_WITH_EVENT = _results_of_mail_that_left(BELIEF_WITH_EVENT)
 
 
 class Attempt(Base):
@@ -223,10 +230,34 @@ class Attempt(Base):
     @left.inplace.expression
     @classmethod
     def _left(cls) -> ColumnElement[bool]:
-        """The same in SQL, made from the same tables of beliefs."""
+        return cls._is_believed(Belief.LEFT)
+
+    @hybrid_property
+    def may_have_left(self) -> bool:
+        """Did the mail of this attempt leave, or is that unknown?"""
+        belief = believe(self.result, is_reported=self.event_seen_at is not None)
+        return belief is not Belief.DID_NOT_LEAVE
+
+    @may_have_left.inplace.expression
+    @classmethod
+    def _may_have_left(cls) -> ColumnElement[bool]:
+        return cls._is_believed(Belief.LEFT, Belief.UNKNOWN)
+
+    @classmethod
+    def _is_believed(cls, *beliefs: Belief) -> ColumnElement[bool]:
+        """The belief in SQL, made from the same tables of beliefs. Never NULL."""
+
+        def has_result(table: Mapping[AttemptResult | None, Belief]) -> ColumnElement[bool]:
+            results = [result for result, belief in table.items() if belief in beliefs]
+            known = cls.result.in_([result for result in results if result is not None])
+            is_open = cls.result.is_(None)
+            return or_(is_open, known) if None in results else and_(~is_open, known)
+
         is_reported = cls.event_seen_at.is_not(None)
-        by_event = or_(cls.result.is_(None), cls.result.in_(_LEFT_WITH_EVENT))
-        return or_(cls.result.in_(_LEFT_WITHOUT_EVENT), is_reported & by_event)
+        return or_(
+            and_(~is_reported, has_result(BELIEF_WITHOUT_EVENT)),
+            and_(is_reported, has_result(BELIEF_WITH_EVENT)),
+        )
 
 
 _CLICKS = text("kind = 'click'")

@@ -17,7 +17,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from nif.database import table_of
 from nif.editions.models import EditionNote
 from nif.mail.provider import NotAccepted, Refused, Uncertain
-from nif.sends import circuit_breaker, send_quota
+from nif.sends import circuit_breaker, send_quota, withdrawals
 from nif.sends.batches import ClaimedBatch, recount_batch, set_outcome, split_batch, stop_send
 from nif.sends.evidence import AttemptResult
 from nif.sends.models import (
@@ -85,6 +85,12 @@ def release_batch(
         attempt = session.get_one(Attempt, attempt_id)
         send_quota.return_send_quota(session, attempt.copies, attempt.started_at, now=now)
         batch.state, batch.attempt_id = BatchState.PLANNED, None
+        session.flush()
+        # Locked, so that a person who cancels it at this moment, or this, gives its stories back.
+        send = session.get_one(
+            Send, batch.send_id, with_for_update={"of": Send}, populate_existing=True
+        )
+        withdrawals.release_cancelled_edition(session, send)
     return batch
 
 

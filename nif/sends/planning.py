@@ -14,6 +14,7 @@ from nif.editions.models import Edition, EditionItem, EditionState
 from nif.errors import Conflict
 from nif.mail.provider import MAX_COPIES_PER_REQUEST
 from nif.sends.models import Batch, BatchState, Delivery, DeliveryOutcome, Send, SendState
+from nif.sends.withdrawals import find_earlier_send
 from nif.stories.models import Revision
 from nif.subscriptions.models import Subscriber, Subscription, SubscriptionState, SubscriptionTag
 from nif.subscriptions.preferences import has_tag_choices
@@ -33,6 +34,10 @@ class SendTerms:
 
 
 NO_SUBSCRIBERS = "Nobody has confirmed a subscription to this list yet, so there is nobody to mail."
+
+SLOT_WAS_MAILED = (
+    "Some of send {} of this slot was accepted after all, or may have been. Nothing more was sent."
+)
 
 IMMEDIATE_TERMS = SendTerms()
 
@@ -90,12 +95,14 @@ def plan_manual_send(
     """Plan a send that a person asked for. It starts at `at`, but not before its undo period ends.
 
     Its `max_delay` counts from its start. Raises Conflict where the list is archived or has no
-    confirmed subscriber, or the edition already has a send.
+    confirmed subscriber, the edition already has a send, or an earlier one of its slot left.
     """
     if edition.mailing_list.archived_at is not None:
         raise Conflict(LIST_IS_ARCHIVED)
     if edition.mailing_list.confirmed_count == 0:
         raise Conflict(NO_SUBSCRIBERS)
+    if (earlier := find_earlier_send(session, edition)) is not None:
+        raise Conflict(SLOT_WAS_MAILED.format(earlier.id))
     send = plan_send(
         session, edition, replace(terms, undo_period=max(terms.undo_period, at - now)), now=now
     )
@@ -177,7 +184,7 @@ def wants_edition(session: Session, edition_id: int, list_id: int) -> ColumnElem
     was_mailed_the_error = select(Delivery.send_id).where(
         Delivery.send_id.in_(wrong_sends),
         Delivery.subscriber_id == chosen.subscriber_id,
-        Delivery.outcome.is_(None),
+        Delivery.has_content(),
     )
     wants_others = select(chosen.tag).where(
         chosen.list_id == list_id,

@@ -2,6 +2,7 @@
 address."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -32,6 +33,13 @@ from nif.subscriptions.statistics import (
 )
 from nif.subscriptions.suppression_list import SUBSCRIBER_GONE, is_suppressed
 from nif.tokens import TokenPurpose, Tokens
+
+
+class CarryOver(Protocol):
+    """Transfers what a package above this one knows of a subscriber, `of`, to another one, `to`."""
+
+    def __call__(self, session: Session, *, of: int, to: int) -> None: ...
+
 
 CONFIRM_CHANGE_WITHIN = timedelta(days=7)
 REQUESTS_A_DAY = 3
@@ -104,19 +112,27 @@ def get_address_change(
 
 
 def complete_address_change(
-    session: Session, token: str, tokens: Tokens, context: ConsentContext, *, now: datetime
+    session: Session,
+    token: str,
+    tokens: Tokens,
+    context: ConsentContext,
+    carry_over: CarryOver,
+    *,
+    now: datetime,
 ) -> Subscriber:
     """Give a subscriber their new address.
 
     Another subscriber with that address is the same person, because both inboxes are theirs. Their
     subscriptions and consents are transferred to the subscriber with the old address, whose links
-    continue to work. Raises as `get_address_change` does.
+    continue to work; `carry_over` transfers what sends know of them. Raises as
+    `get_address_change` does.
     """
     change = get_address_change(session, token, tokens, now=now)
     subscriber = session.get_one(Subscriber, change.subscriber_id)
     at_new_address = select(Subscriber).where(Subscriber.canonical == change.canonical)
     other = session.scalar(at_new_address.with_for_update())
     if other is not None and other is not subscriber:
+        carry_over(session, of=other.id, to=subscriber.id)
         _merge_subscriber(session, subscriber, other, now=now)
     # An erasure of the subscriber would not find mails to their old address any more.
     transactional.delete_transactional_emails_to(session, subscriber.canonical, also_waiting=False)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
+from nif.accounts.audit_log import AuditEntry
 from nif.clock import utc_now
 from nif.database import Database
 from nif.mail.transactional import TransactionalEmail
@@ -91,3 +92,22 @@ def test_draining_events_processes_new_posts_and_retries_failed_ones(
 
 def test_pulling_suppressions_reports_how_many_entries_were_read(run: Run) -> None:
     assert run("suppressions", "pull", "--json").data == {"entries_read": 0}
+
+
+def test_a_cancelled_digest_is_made_again_and_the_audit_log_says_so(
+    run: Run, database: Database
+) -> None:
+    with database.transaction() as session:
+        subscriptions(session, a_list(session), 2)
+        a_story(session, at=utc_now() - timedelta(hours=1))
+    first = run("edition", "send", "--list", "daily", "--json").data
+    refused = run("edition", "again", str(first["edition"]))
+    run("send", "cancel", str(first["send"]), "--yes")
+
+    again = run("edition", "again", str(first["edition"]), "--json").data
+
+    assert "can be made again" in refused.error
+    assert (again["send"], again["audience"]) == (2, 2)
+    with database.reading() as session:
+        (entry,) = session.scalars(select(AuditEntry)).all()
+        assert (entry.action, entry.subject_id) == ("digest_made_again", "2")

@@ -1,5 +1,6 @@
 """Undoing a send before anything was posted: everything is as if it had never been planned."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,19 +12,37 @@ from nif.editions import digest
 from nif.editions.models import Edition, EditionState
 from nif.editions.schedule import Slot
 from nif.errors import Conflict
+from nif.mail.provider import ProviderProblem, Refused
 from nif.sends import control, leases
-from nif.sends.models import Batch, Delivery, Lease, Send
+from nif.sends.batches import ClaimedBatch
+from nif.sends.models import Batch, Delivery, Lease, Send, SendState
 from nif.sends.planning import SendTerms, plan_send
 from nif.services import Services
 from nif.subscriptions.lists import get_list
 from tests.conftest import NOON
 from tests.factories import a_list, a_story, subscriptions
-from tests.sends.helpers import claim_next, claimed_batch, get_send, release
+from tests.sends.helpers import (
+    accept,
+    attempts,
+    claim_next,
+    claimed_batch,
+    fail_attempt,
+    get_send,
+    make_uncertain,
+    release,
+)
 
 BEFORE = NOON.replace(hour=6)
 """An hour and a half before the list's slot of the day."""
 
 UNDO = timedelta(seconds=30)
+End = Callable[[Database, ClaimedBatch], object]
+
+
+def refuse(database: Database, claimed: ClaimedBatch) -> None:
+    """The provider refuses the mail because of its sender."""
+    problem = ProviderProblem("The from address does not match a verified sender.", "from")
+    fail_attempt(database, claimed, Refused(400, [problem]))
 
 
 def made_by_hand(services: Services, *, now: datetime) -> int:
@@ -110,18 +129,63 @@ def test_an_edition_undone_before_its_slot_is_deleted_and_the_slot_makes_its_own
         assert (edition.state, len(edition.items)) == (EditionState.FROZEN, 2)
 
 
-@pytest.mark.parametrize("released", [False, True])
-def test_a_send_with_a_claimed_batch_cannot_be_undone(services: Services, released: bool) -> None:
+@pytest.mark.parametrize("end", [None, accept, make_uncertain])
+def test_a_send_of_which_something_left_or_may_have_cannot_be_undone(
+    services: Services, end: End | None
+) -> None:
     send_id = made_by_hand(services, now=NOON)
     claimed = claimed_batch(services.database, send_id, now=NOON + UNDO)
-    if released:
-        release(services.database, claimed)
+    if end is not None:
+        end(services.database, claimed)
 
     with pytest.raises(Conflict, match="too late to undo this send"):
         take_back(services.database, send_id, now=NOON + UNDO)
     assert rows(services.database) == [1, 1, 3, 1]
     with services.database.reading() as session:
         assert session.scalars(select(Edition.state)).one() is EditionState.FROZEN
+
+
+@pytest.mark.parametrize("end", [refuse, release])
+def test_a_send_whose_attempts_were_not_accepted_can_be_undone_and_its_records_stay(
+    services: Services, end: End
+) -> None:
+    send_id = made_by_hand(services, now=NOON)
+    claimed = claimed_batch(services.database, send_id, now=NOON + UNDO)
+    end(services.database, claimed)
+
+    take_back(services.database, send_id, now=NOON + UNDO)
+
+    assert rows(services.database) == [1, 1, 3, 1]
+    assert [one.id for one in attempts(services.database, send_id)] == [claimed.attempt_id]
+    send = get_send(services.database, send_id)
+    assert (send.state, send.stop_detail) == (
+        SendState.CANCELLED,
+        "Undone by a person. Nothing of it had left.",
+    )
+    with services.database.transaction() as session:
+        undone = session.scalars(select(Edition)).one()
+        assert (undone.state, undone.items) == (EditionState.WITHDRAWN, [])
+        again = remake(session, services, now=NOON + timedelta(minutes=5))
+        assert (again.id != undone.id, len(again.items)) == (True, 2)
+        assert plan_send(session, again, now=NOON) is not None
+
+
+def test_an_attempted_edition_undone_before_its_slot_leaves_the_slot_its_own(
+    services: Services,
+) -> None:
+    send_id = made_by_hand(services, now=BEFORE)
+    refuse(services.database, claimed_batch(services.database, send_id, now=BEFORE + UNDO))
+    take_back(services.database, send_id, now=BEFORE + UNDO)
+
+    with services.database.transaction() as session:
+        mailing_list = get_list(session, "daily")
+        due = digest.list_due_slots(session, mailing_list, now=NOON)
+        (slot,) = [slot for slot in due if slot.day == NOON.date()]
+        edition = digest.make_digest_of_slot(
+            session, mailing_list, slot, services.mail_writer, now=slot.due_at
+        )
+        assert edition is not None
+        assert (edition.state, len(edition.items)) == (EditionState.FROZEN, 2)
 
 
 def test_an_undo_leaves_other_sends_as_they_are(services: Services) -> None:

@@ -1,6 +1,6 @@
 """A serious correction is mailed to exactly the subscribers who were mailed the error, once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from nif.sends.correction_sends import (
     plan_correction_sends,
 )
 from nif.sends.delivery import DeliveryContext, deliver_send
+from nif.sends.merged_subscribers import carry_deliveries_over
 from nif.sends.models import Batch, BatchState, Delivery, DeliveryOutcome, Send, SendState
 from nif.sends.planning import SendTerms, plan_send
 from nif.services import Services
@@ -224,19 +225,60 @@ def test_everyone_who_was_may_have_been_or_will_be_mailed_gets_the_correction(
 def test_subscribers_certainly_not_mailed_or_unsubscribed_get_no_correction(
     session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
-    *unmailed, last = names = "abcdefghijk"[: len(DeliveryOutcome) + 1]
+    certain = [each for each in DeliveryOutcome if each is not DeliveryOutcome.ALREADY_MAILED]
+    *unmailed, last = names = "abcdefghijk"[: len(certain) + 1]
     readers(session, daily, *names)
     gone = a_subscription(session, daily, "gone@example.com")
     send = mailed(session, services, daily)
     readers(session, daily, "late")
     readers(session, a_list(session, slug="other"), "elsewhere")
     rows = session.scalars(select(Delivery).where(Delivery.send_id == send.id)).all()
-    for row, outcome in zip(rows[: len(unmailed)], DeliveryOutcome, strict=True):
+    for row, outcome in zip(rows[: len(unmailed)], certain, strict=True):
         row.outcome = outcome
     gone.state = SubscriptionState.UNSUBSCRIBED
     corrected(session, wrong)
 
     assert audience(session, *mail_what_is_due(session, services)) == [f"{last}@example.com"]
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_subscriber_with_the_error_at_an_address_they_moved_to_gets_the_correction(
+    session: Session, services: Services, daily: MailingList, wrong: Revision, cancelled: bool
+) -> None:
+    readers(session, daily, "ann", "bob", "cy")
+    send = mailed(session, services, daily)
+    posted(session, send, BatchState.ACCEPTED, BatchState.PLANNED)
+    cy = session.scalars(select(Subscriber).where(Subscriber.address == "cy@example.com")).one()
+    session.get_one(Delivery, (send.id, cy.id)).outcome = DeliveryOutcome.ALREADY_MAILED
+    if cancelled:
+        send.state = SendState.CANCELLED
+    corrected(session, wrong)
+
+    made = mail_what_is_due(session, services)
+
+    assert audience(session, *made) == [f"{name}@example.com" for name in ("ann", "bob", "cy")]
+
+
+def test_who_was_told_by_one_list_and_moves_there_is_not_told_again_by_another(
+    database: Database, services: Services, context: DeliveryContext, mailer: FakeMailer
+) -> None:
+    with database.transaction() as session:
+        daily, weekly = a_list(session), a_list(session, slug="weekly")
+        wrong = a_story(session, at=NOON - HOUR)
+        ann = a_subscription(session, daily, "ann@example.com").subscriber_id
+        bob = a_subscription(session, weekly, "bob@example.com").subscriber_id
+        for one in (daily, weekly):
+            mailed(session, services, one).state = SendState.FINISHED
+        corrected(session, wrong)
+        first, second = mail_what_is_due(session, services, now=NOON + 2 * HOUR)
+    later = replace(context, clock=Clock(NOON + 2 * HOUR))
+    deliver_send(later, first.id)
+
+    with database.transaction() as session:
+        carry_deliveries_over(session, of=ann, to=bob)
+    deliver_send(later, second.id)
+
+    assert mailer.addresses() == ["ann@example.com"]
 
 
 def test_a_subscriber_of_two_lists_gets_the_correction_once(
@@ -303,8 +345,17 @@ def test_a_list_that_had_the_right_revision_gets_nothing_and_each_correction_goe
     assert audience(session, *made) == ["ann@example.com"] * 2
 
 
-def test_after_an_undo_the_next_digest_carries_the_correction(
-    session: Session, services: Services, daily: MailingList, wrong: Revision
+@pytest.mark.parametrize(
+    ("take_back", "state"),
+    [(control.undo_send, EditionState.WITHDRAWN), (control.cancel_send, EditionState.CANCELLED)],
+)
+def test_the_next_digest_carries_a_correction_that_was_taken_back_before_any_of_it_left(
+    session: Session,
+    services: Services,
+    daily: MailingList,
+    wrong: Revision,
+    take_back: Callable[..., None],
+    state: EditionState,
 ) -> None:
     readers(session, daily, "ann")
     mailed(session, services, daily)
@@ -312,10 +363,10 @@ def test_after_an_undo_the_next_digest_carries_the_correction(
     (send,) = mail_what_is_due(session, services, now=NOON + 2 * HOUR)
     edition = send.edition
 
-    control.undo_send(session, send, now=NOON + 2 * HOUR)
+    take_back(session, send, now=NOON + 2 * HOUR)
     session.flush()
 
-    assert edition.state is EditionState.WITHDRAWN
+    assert edition.state is state
     assert mail_what_is_due(session, services) == []
     slot = Slot(LATER.date(), LATER)
     digest = make_digest_of_slot(session, daily, slot, services.mail_writer, now=LATER)

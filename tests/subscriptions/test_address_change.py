@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from nif.errors import Expired, NotFound
 from nif.mail.addresses import parse_address
+from nif.sends.merged_subscribers import carry_deliveries_over
 from nif.subscriptions.address_change import (
     address_change_token,
     cancel_address_change,
@@ -61,13 +62,13 @@ def test_the_link_changes_the_address_once(session, ann, daily):
     token = request_token(session, ann)
     assert ann.address == "ann@example.com"
 
-    moved = complete_address_change(session, token, TOKENS, HERE, now=NOON)
+    moved = complete_address_change(session, token, TOKENS, HERE, carry_deliveries_over, now=NOON)
 
     assert (moved.id, moved.address, moved.canonical) == (ann.id, *NEW)
     assert counts(session, daily) == (0, 2, 0)
     assert [one.action for one in session.scalars(select(Consent))] == [ConsentAction.CHANGED]
     with pytest.raises(Expired):
-        complete_address_change(session, token, TOKENS, HERE, now=NOON)
+        complete_address_change(session, token, TOKENS, HERE, carry_deliveries_over, now=NOON)
 
 
 def test_a_link_is_valid_for_a_week_and_until_a_newer_one_replaces_it(session, ann):
@@ -97,7 +98,7 @@ def test_a_suppressed_or_erased_address_is_not_mailed_and_changes_nothing(sessio
 
     assert request_address_change(session, ann, NEW, HERE, now=NOON) == (True, None)
     with pytest.raises(Expired):
-        complete_address_change(session, token, TOKENS, HERE, now=NOON)
+        complete_address_change(session, token, TOKENS, HERE, carry_deliveries_over, now=NOON)
     assert ann.address == "ann@example.com"
 
 
@@ -132,7 +133,9 @@ def test_a_subscriber_who_has_the_new_address_is_merged(session, ann, daily):
     )
     session.flush()
 
-    complete_address_change(session, request_token(session, ann), TOKENS, HERE, now=NOON)
+    complete_address_change(
+        session, request_token(session, ann), TOKENS, HERE, carry_deliveries_over, now=NOON
+    )
 
     query = select(Subscription).where(Subscription.subscriber_id == ann.id)
     states = {one.mailing_list.slug: one.state for one in session.scalars(query)}

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from nif.mail.addresses import parse_address
+from nif.sends.merged_subscribers import carry_deliveries_over
 from nif.subscriptions.address_change import (
     address_change_token,
     complete_address_change,
@@ -105,7 +106,8 @@ def test_changing_to_another_subscribers_address_transfers_the_choices(session, 
         session, ann.subscriber, parse_address("new@example.org"), HERE, now=NOON
     )
 
-    complete_address_change(session, address_change_token(change, TOKENS), TOKENS, HERE, now=NOON)
+    token = address_change_token(change, TOKENS)
+    complete_address_change(session, token, TOKENS, HERE, carry_deliveries_over, now=NOON)
 
     found = chosen_tags_of(session, ann.subscriber_id)
     assert found == {daily.id: {"ai"}, weekly.id: {"deals"}}

@@ -83,6 +83,7 @@ ACTION_LABELS = {
     "send_resumed": "resumed",
     "send_cancelled": "cancelled",
     "send_undone": "undid",
+    "digest_made_again": "made a digest again as",
     "send_deadline_set": "set the deadline of",
     "batch_resolved": "resolved a batch of",
     "breaker_probed": "probed the circuit breaker for",

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from nif.accounts.audit_log import describe_change
 from nif.clock import utc_now
 from nif.editions.archive import list_recent_editions
-from nif.editions.digest import find_digest, next_slot_of_list
+from nif.editions.digest import find_digest, find_digest_taken_back, next_slot_of_list
 from nif.editions.schedule import WEEKDAYS, Slot, parse_schedule
 from nif.errors import Invalid
 from nif.sends.reports import list_sends, list_sends_needing_attention, list_unfinished_sends
@@ -168,6 +168,7 @@ def show(session: Session, slug: str) -> str:
         mailing_list=mailing_list,
         next_slot=next_slot,
         digest=next_digest.compose_if_active(session, mailing_list, next_slot, now),
+        taken_back=find_digest_taken_back(session, mailing_list),
         editions=list_recent_editions(session, mailing_list),
         sends={row["send"].edition_id: row for row in sends},
         slot_labels=send_status.SLOT_LABELS,

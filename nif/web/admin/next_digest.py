@@ -9,10 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
+from nif.database import get_row
 from nif.editions.digest import (
     ComposedDigest,
     compose_digest,
     find_digest,
+    find_digest_taken_back,
+    make_digest_again,
     make_digest_now,
     next_slot_of_list,
 )
@@ -72,6 +75,7 @@ def show(session: Session, slug: str) -> str:
         mailing_list=mailing_list,
         next_slot=next_slot_of_list(mailing_list, now=now),
         message=message and preview_message_for(message, current_user.email, links()),
+        taken_back=find_digest_taken_back(session, mailing_list),
         to=current_user.email,
     )
 
@@ -140,6 +144,47 @@ def send_now(action: StaffAction, form: SendNowForm, slug: str) -> ResponseRetur
     terms = services().manual_send_terms
     send = plan_manual_send(session, edition, terms, at=action.now, now=action.now)
     action.audit("send_started", "send", send.id, list=slug)
+    action.wake("start_deliveries")
+    return action.done("", url_for("admin_sends.show", send_id=send.id))
+
+
+@page_view(blueprint, Access.ADMIN, "/again/<id:edition_id>")
+def confirm_again(
+    session: Session, slug: str, edition_id: int, form: SendNowForm | None = None
+) -> str:
+    form = form or SendNowForm()
+    now, mailing_list = utc_now(), get_list(session, slug)
+    edition, digest = find_digest_taken_back(session, mailing_list), ComposedDigest([], None)
+    if edition is not None and edition.id == edition_id:
+        digest = compose_if_active(session, mailing_list, Slot(edition.slot, now), now)
+    return render_template(
+        "admin/next_digest/confirm_again.html",
+        form=form,
+        mailing_list=mailing_list,
+        edition=edition if edition is not None and edition.id == edition_id else None,
+        digest=digest,
+        content_hash=hash_message(digest.message) if digest.message else "",
+        undo=services().manual_send_terms.undo_period,
+        no_subscribers_message=NO_SUBSCRIBERS,
+    )
+
+
+@blueprint.post("/again/<id:edition_id>")
+@staff_action(Access.ADMIN, SendNowForm, page=confirm_again)
+def make_again(
+    action: StaffAction, form: SendNowForm, slug: str, edition_id: int
+) -> ResponseReturnValue:
+    session, writer = action.session, services().mail_writer
+    taken_back = get_row(session, Edition, edition_id, "There is no such edition.")
+    if taken_back.mailing_list.slug != slug:
+        raise NotFound("There is no such edition.")
+    edition = make_digest_again(session, taken_back, writer, now=action.now)
+    if edition.content_hash != form.content_hash.data:
+        raise Conflict(DIGEST_CHANGED)
+    terms = services().manual_send_terms
+    send = plan_manual_send(session, edition, terms, at=action.now, now=action.now)
+    detail = {"list": slug, "slot": str(edition.slot)}
+    action.audit("digest_made_again", "send", send.id, **detail)
     action.wake("start_deliveries")
     return action.done("", url_for("admin_sends.show", send_id=send.id))
 

@@ -17,6 +17,7 @@ SLOT_LABELS = {
     EditionState.EMPTY: ("No new stories, so nothing was sent", "Nothing new"),
     EditionState.MISSED: ("Missed because NIF was down", "Missed"),
     EditionState.WITHDRAWN: ("Undone before anything was sent", "Undone"),
+    EditionState.CANCELLED: ("Cancelled before anything was sent", "Cancelled"),
 }
 """The outcome of a slot: a sentence, and a tag of one or two words."""
 

@@ -12,10 +12,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
+from nif.editions.digest import find_digest_taken_back
+from nif.editions.models import EditionState
 from nif.errors import Invalid
 from nif.mail.addresses import parse_address
 from nif.paging import Page, make_cursor, parse_cursor
-from nif.sends import certificates, circuit_breaker, control, reports, reputation
+from nif.sends import certificates, circuit_breaker, control, reports, reputation, withdrawals
 from nif.sends.certificates import (
     DeliveryStatus,
     SendCertificate,
@@ -23,7 +25,6 @@ from nif.sends.certificates import (
     count_deliveries_of_sends,
 )
 from nif.sends.models import (
-    Attempt,
     Batch,
     Canary,
     Delivery,
@@ -89,6 +90,7 @@ def show(session: Session, send_id: int, form: DeadlineForm | None = None) -> st
         send=send,
         progress=measure_send_progress(session, send, now=now),
         trouble=send_status.explain_pause(send),
+        can_be_made_again=find_digest_taken_back(session, send.mailing_list) is send.edition,
         evidence=_gather_evidence(session, send),
         refused=reports.list_refused_deliveries(session, send),
         reported=send_status.label_event_counts(reported),
@@ -138,7 +140,10 @@ def confirm_cancel(session: Session, send_id: int) -> str:
 def cancel(action: StaffAction, send_id: int) -> ResponseReturnValue:
     send = control.get_send(action.session, send_id)
     control.cancel_send(action.session, send, now=action.now)
-    return _done(action, send, "send_cancelled", "Cancelled. {} Nothing more is sent.")
+    message = "Cancelled. {} Nothing more is sent."
+    if send.edition.state is EditionState.CANCELLED:
+        message = "Cancelled. Nothing had been sent, and what it contained is new again."
+    return _done(action, send, "send_cancelled", message)
 
 
 @blueprint.post(f"{SEND_PATH}/undo")
@@ -221,7 +226,7 @@ def measure_send_progress(session: Session, send: Send, *, now: datetime) -> dic
 
     `phase` changes when the page needs a reload and not new figures alone. `starts` is the time of
     day, in the list's time zone, at which a send in the future starts. `untouched` is true while
-    no batch has been posted, so that the send can be undone. `is_posting` says that batches are
+    nothing has left, so that the send can be undone. `is_posting` says that batches are
     being posted, so that the page shows an estimate.
     """
     counts, today = count_deliveries(session, send), now.astimezone(UTC).date()
@@ -235,8 +240,7 @@ def measure_send_progress(session: Session, send: Send, *, now: datetime) -> dic
         pace = reports.estimate_send_speed(session, send, counts, now=now)
     if send.state is SendState.SENDING and send.starts_at > now:
         starts = send_status.format_clock_time(send.starts_at, send.mailing_list.zone)
-    posted = select(Attempt.id).where(Attempt.send_id == send.id).limit(1)
-    untouched = send.state in OPEN_STATES and session.scalar(posted) is None
+    untouched = send.state in OPEN_STATES and not withdrawals.may_have_left(session, send)
     facts = (state, send.stop_cause, breaker and breaker.cause, counts.undecided > 0, untouched)
     return {
         "send": send,

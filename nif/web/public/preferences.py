@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from nif.clock import utc_now
 from nif.errors import Invalid
 from nif.mail.transactional import queue_transactional_email
+from nif.sends.merged_subscribers import carry_deliveries_over
 from nif.signups.models import SignupKind
 from nif.stories.queries import list_most_used_tags, tag_names_of
 from nif.subscriptions import address_change, preferences
@@ -259,7 +260,7 @@ def confirm_address(session: Session, token: str) -> str:
 def update_address(token: str) -> ResponseReturnValue:
     with transaction() as session:
         reader = address_change.complete_address_change(
-            session, token, tokens(), consent_context(), now=utc_now()
+            *(session, token, tokens(), consent_context(), carry_deliveries_over), now=utc_now()
         )
         own = preferences.preferences_token(reader.id, tokens())
     return redirect(url_for(".edit", token=own, saved="address"), 303)

@@ -137,7 +137,7 @@ def test_a_send_that_has_not_started_can_be_undone(admin: FlaskClient, database:
     address = planned(database, starts_at=utc_now() + timedelta(seconds=30))
     page = text_of(admin.get(address).text)
     assert "Starting soon" in page
-    assert "Nothing has been sent. Until the first batch is posted" in page
+    assert "Nothing has been sent. Until the provider accepts the first batch" in page
 
     undone = admin.post(f"{address}/undo", follow_redirects=True)
 
@@ -443,7 +443,9 @@ def test_an_undone_correction_is_left_to_the_next_digest(
     assert "the list’s next digest then contains the correction" in page.text
     assert f'href="/newsletters/daily/{path}"' in page.text
     assert "Audience 2 received the error" in text_of(page.text)
-    assert "no digest will contain this correction" in text_of(admin.get(f"{address}/cancel").text)
+    assert "the list’s next digest contains this correction" in text_of(
+        admin.get(f"{address}/cancel").text
+    )
     assert admin.get(f"{address}/certificate").status_code == 200
 
     undone = admin.post(f"{address}/undo", follow_redirects=True)
