@@ -101,6 +101,11 @@ class SendMachine(RuleBasedStateMachine):
         world.is_stream_alive, world.stream_since = not world.is_stream_alive, world.ticks
         self._count("outages", not world.is_stream_alive)
 
+    @rule(hours=strategies.sampled_from([-1, 1, 72]))
+    def the_clock_jumps(self, hours: int) -> None:
+        self.world.let_the_clock_jump(timedelta(hours=hours))
+        self._count("jumps", True)
+
     @rule(number=some_reader)
     def a_subscriber_unsubscribes(self, number: int) -> None:
         reader = self.world.readers[number]

@@ -21,7 +21,7 @@ from nif.sends.leases import SAFE_PART_OF_LEASE, LeaseWatch
 from nif.sends.models import Batch, BatchState, Send, SendState
 from nif.sends.planning import SendTerms as Planned
 from nif.sends.planning import plan_send
-from nif.sends.reconciliation import reconcile_batches
+from nif.sends.reconciliation import reconcile_batches, restart_watch
 from nif.sends.reports import list_deliverable_sends
 from nif.subscriptions.models import MailingList
 from nif.tokens import Tokens
@@ -69,6 +69,7 @@ class World:
         self.watch = LeaseWatch(helpers.LEASE, ticks=lambda: self.ticks)
         self.patience = ReconciliationTiming(helpers.QUIET)
         self.ticks, self.stream_since = 0.0, 0.0
+        self.clock_is_off = timedelta(0)
         self.is_stream_alive = True
         self.posted_at: dict[str, float] = {}
         self.told: set[str] = set()
@@ -85,7 +86,14 @@ class World:
         return list(self.audiences)
 
     def clock(self) -> datetime:
-        return NOON + timedelta(seconds=self.ticks)
+        return NOON + timedelta(seconds=self.ticks) + self.clock_is_off
+
+    def let_the_clock_jump(self, by: timedelta) -> None:
+        """The clock is set back or forward, and a worker notices it."""
+        before = self.clock()
+        self.clock_is_off += by
+        with self.database.transaction() as session:
+            restart_watch(session, self.patience, before=before, now=self.clock())
 
     def plan(self, undo: timedelta) -> None:
         with self.database.transaction() as session:
