@@ -12,8 +12,17 @@ from sqlalchemy.orm import Session
 from nif.cli.common import json_option, load_services, pick, print_result
 from nif.clock import utc_now
 from nif.jobs.worker import Worker
-from nif.sends import certificates, circuit_breaker, control, provider_events, reports, reputation
+from nif.sends import (
+    certificates,
+    circuit_breaker,
+    control,
+    departures,
+    provider_events,
+    reports,
+    reputation,
+)
 from nif.sends.certificates import certificate_as_json, delivery_statuses_as_csv
+from nif.sends.departures import Departures
 from nif.sends.models import ProviderEventPost, Send
 
 send_argument = click.argument("send_id", type=int, metavar="ID")
@@ -123,6 +132,7 @@ def certificate(send_id: int, people: TextIO | None) -> None:
 
 def _send_as_data(session: Session, found: Send, now: datetime) -> dict[str, Any]:
     counts = certificates.count_deliveries(session, found)
+    out = departures.count_departures(session, found, now=now)
     speed = reports.estimate_send_speed(session, found, counts, now=now)
     breaker = circuit_breaker.find_tripped_breaker(session)
     events = reputation.count_send_events(session, found.id)
@@ -135,6 +145,7 @@ def _send_as_data(session: Session, found: Send, now: datetime) -> dict[str, Any
         "state": found.state.value,
         **asdict(counts),
         "adds_up": counts.adds_up,
+        **_departures_as_data(out),
         **pick(found, "starts_at", "not_after", "finished_at"),
         "per_second": round(speed.per_second, 1) if speed else None,
         "done_at": speed.done_at if speed else None,
@@ -149,17 +160,26 @@ def _send_as_data(session: Session, found: Send, now: datetime) -> dict[str, Any
 
 
 def _control_send(send_id: int, action: Callable[..., None], **values: Any) -> None:
-    """Apply `action` to a send, wake the workers, and report how many copies were posted."""
+    """Apply `action` to a send, wake the workers, and report how many copies have left."""
     services = load_services()
     with services.database.transaction() as session:
         found = control.get_send(session, send_id)
         action(session, found, **values)
         session.flush()
         counts = certificates.count_deliveries(session, found)
+        out = departures.count_departures(session, found, now=utc_now())
     services.queue.wake("start_deliveries")
-    posted = counts.accepted + counts.undecided
-    result = {"send": send_id, "state": found.state.value, "posted": posted}
+    result = {"send": send_id, "state": found.state.value, **_departures_as_data(out)}
     print_result({**result, **pick(counts, "undecided", "audience")})
+
+
+def _departures_as_data(out: Departures) -> dict[str, int]:
+    """How many copies have left: at least and, with what may still leave, at most how many."""
+    return {
+        "left_at_least": out.at_least,
+        "left_at_most": out.at_most,
+        **pick(out, "waiting", "recalled", "not_yet_delivered", "twice"),
+    }
 
 
 @click.group()

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nif.database import Database
+from nif.sends.departures import count_departures
 from nif.sends.models import Batch, BatchState, Delivery, Send
 from nif.sends.reputation import count_send_events
 from nif.spreadsheets import write_csv
@@ -86,6 +87,10 @@ class DeliveryStatus(NamedTuple):
 class SendCertificate:
     """What became of every delivery of a send, counted from the rows themselves.
 
+    `twice` of the accepted were mailed by two or more attempts. What became of the mail of
+    `not_yet_delivered` has not been reported. `recalled` of the pending were accepted by the
+    provider, and then recalled, because the send was cancelled.
+
     `deliveries_sha256` is a SHA-256 over one line a delivery ("id status attempt"), in the order of
     subscriber ids. It shows whether a list of deliveries belongs to this certificate.
     """
@@ -107,6 +112,9 @@ class SendCertificate:
     render_failed: int = 0
     undecided: int = 0
     pending: int = 0
+    twice: int = 0
+    not_yet_delivered: int = 0
+    recalled: int = 0
     deliveries_sha256: str = ""
     event_counts: dict[str, int] = field(default_factory=dict)
     contradictions: list[str] = field(default_factory=list)
@@ -130,15 +138,15 @@ class SendCertificate:
 
     @property
     def is_complete(self) -> bool:
-        """Is every delivery settled, and does everything add up?"""
-        return not self.contradictions and self.undecided == 0 and self.pending == 0
+        """Is every delivery settled, was nobody mailed twice, and does everything add up?"""
+        return not (self.contradictions or self.undecided or self.pending or self.twice)
 
 
 def certify_send(database: Database, send_id: int, *, now: datetime) -> SendCertificate:
     """Certify a send from every row of it. Memory does not grow with its size."""
     with database.snapshot() as session:
         send = session.get_one(Send, send_id)
-        counts = count_deliveries(session, send)
+        counts, out = count_deliveries(session, send), count_departures(session, send, now=now)
         certificate = SendCertificate(
             send_id=send.id,
             list_slug=send.mailing_list.slug,
@@ -147,6 +155,9 @@ def certify_send(database: Database, send_id: int, *, now: datetime) -> SendCert
             state=send.state.value,
             audience=send.audience,
             created_at=now,
+            twice=out.twice,
+            not_yet_delivered=out.not_yet_delivered,
+            recalled=out.recalled,
             event_counts=count_send_events(session, send_id),
         )
         digest = hashlib.sha256()

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, defer, joinedload
 from nif.editions.models import Edition
 from nif.paging import Page, paginate
 from nif.sends.certificates import DeliveryCounts, count_deliveries_of_sends
+from nif.sends.departures import list_sends_mailed_twice
 from nif.sends.evidence import (
     ASK_PERSON_AFTER,
     AttemptResult,
@@ -84,14 +85,22 @@ def list_unfinished_sends(session: Session, list_id: int) -> Sequence[Send]:
     return session.scalars(query.order_by(Send.id)).all()
 
 
-def list_sends_needing_attention(session: Session, *, most: int = 20) -> Sequence[Send]:
-    """The sends that are paused or have a batch that needs a decision, newest first."""
+def list_sends_needing_attention(
+    session: Session, *, most: int = 20, now: datetime
+) -> Sequence[Send]:
+    """The sends that need a person, newest first.
+
+    They are paused, or have a batch that needs a decision, or mailed somebody twice of late.
+    """
     needs_decision = select(Batch.id).where(
         Batch.send_id == Send.id, Batch.state == BatchState.AWAITING_DECISION
     )
     query = select(Send).where(
-        Send.state.in_([SendState.SENDING, SendState.PAUSED]),
-        or_(Send.state == SendState.PAUSED, needs_decision.exists()),
+        or_(
+            Send.state == SendState.PAUSED,
+            (Send.state == SendState.SENDING) & needs_decision.exists(),
+            Send.id.in_(list_sends_mailed_twice(session, now=now)),
+        )
     )
     return session.scalars(query.order_by(Send.id.desc()).limit(most)).all()
 

@@ -11,6 +11,7 @@ from nif.sends.circuit_breaker import BreakerCause, CircuitBreaker
 from nif.sends.models import Batch, BatchState, Send, SendState
 from tests.cli.conftest import Run
 from tests.factories import a_plain_send
+from tests.sends.test_departures import mailed_twice
 
 
 @pytest.fixture
@@ -50,16 +51,26 @@ def test_a_certificate_has_status_0_only_when_it_is_complete(
     assert lines[1].split(",")[1:3] == ["ann@example.com", "accepted"]
 
 
-def test_pausing_reports_how_many_were_posted_and_pausing_twice_is_refused(
+def test_pausing_reports_how_many_copies_have_left_and_pausing_twice_is_refused(
     run: Run, send_id: str
 ) -> None:
     paused = run("send", "pause", send_id, "--json").data
-    assert (paused["state"], paused["posted"], paused["audience"]) == ("paused", 0, 3)
+    assert (paused["state"], paused["audience"]) == ("paused", 3)
+    assert (paused["left_at_least"], paused["left_at_most"]) == (0, 0)
     again = run("send", "pause", send_id)
     assert (again.status, again.text) == (1, "")
     assert again.error == "nif: This send is paused already.\n"
     assert run("send", "resume", send_id, "--json").data["state"] == "sending"
     assert run("send", "cancel", send_id, "--yes", "--json").data["state"] == "cancelled"
+
+
+def test_a_send_that_mailed_somebody_twice_says_so(run: Run, database: Database) -> None:
+    claimed = mailed_twice(database)
+
+    shown = run("send", "show", str(claimed.send_id), "--json").data
+    assert (shown["twice"], shown["left_at_least"], shown["not_yet_delivered"]) == (3, 3, 3)
+    certificate = run("send", "certificate", str(claimed.send_id), "--json")
+    assert (certificate.status, certificate.data["twice"]) == (1, 3)
 
 
 def test_a_send_that_has_not_started_can_be_undone(

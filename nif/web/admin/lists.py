@@ -151,7 +151,7 @@ def index(session: Session) -> str:
     ]
     return render_template(
         "admin/lists/index.html",
-        needing_attention=send_rows(session, list_sends_needing_attention(session)),
+        needing_attention=send_rows(session, list_sends_needing_attention(session, now=now)),
         lists=overview,
         warnings=system_status.find_system_warnings(session, now=now),
     )

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from nif.editions.models import EditionState
 from nif.sends.certificates import DeliveryCounts, SendCertificate
 from nif.sends.circuit_breaker import BreakerCause, CircuitBreaker
+from nif.sends.departures import Departures
 from nif.sends.models import Send, SendState, SendStopCause
 from nif.sends.reputation import BOUNCE_LIMITS, COMPLAINT_LIMITS
 from nif.sends.send_quota import SendLimits
@@ -160,15 +161,37 @@ def describe_limits(limits: SendLimits, today: date) -> list[str]:
     return [sentence.format(limit) for limit, sentence in each if limit is not None]
 
 
-def describe_copies_out(tally: DeliveryCounts) -> str:
-    undecided = f", {tally.undecided:,} of them undecided" if tally.undecided else ""
-    out = tally.accepted + tally.undecided
-    return f"{out:,} of {tally.audience:,} copies had been sent{undecided}."
+def describe_departures(out: Departures) -> str:
+    """How many copies have left; while some may still leave, at least and at most how many."""
+    if out.is_settled:
+        sentence = f"{out.at_least:,} of {out.audience:,} copies have left."
+    else:
+        why = [f"{out.waiting:,} wait at SendGrid"] if out.waiting else []
+        why += [f"{out.open:,} are being posted or are undecided"] if out.open else []
+        sentence = (
+            f"At least {out.at_least:,} and up to {out.at_most:,} of {out.audience:,} copies "
+            f"have left: {' and '.join(why)}."
+        )
+    recalled = f" {out.recalled:,} more were recalled from SendGrid before they went out."
+    return sentence + (recalled if out.recalled else "")
+
+
+TWICE_EXPLANATION = (
+    "SendGrid accepted the mail, gave no clear answer, and every sign said that it had not. So NIF "
+    "posted it again, and learnt afterwards that the first had left too. Nothing was lost, and NIF "
+    "does not post to these subscribers again. The certificate counts them and stays incomplete. "
+    "Look in the worker’s log for why the answer was lost, and report it."
+)
 
 
 def explain_incompleteness(certificate: SendCertificate) -> list[str]:
     """Why a certificate is not complete. Empty if it is."""
     sentences = []
+    if twice := certificate.twice:
+        sentences.append(
+            f"{twice:,} {'subscriber was' if twice == 1 else 'subscribers were'} mailed twice: two "
+            "or more attempts that cover them were accepted."
+        )
     undecided, pending = certificate.undecided, certificate.pending
     if undecided:
         sentences.append(

@@ -24,6 +24,7 @@ from nif.sends.certificates import (
     count_deliveries,
     count_deliveries_of_sends,
 )
+from nif.sends.departures import count_departures, count_departures_of_sends
 from nif.sends.models import (
     Batch,
     Canary,
@@ -85,17 +86,19 @@ def show(session: Session, send_id: int, form: DeadlineForm | None = None) -> st
     zone, deadline = send.mailing_list.zone, send.not_after
     form = form or DeadlineForm(moment=deadline and format_datetime_input(deadline, zone))
     reported = reputation.count_send_events(session, send_id)
+    progress = measure_send_progress(session, send, now=now)
     return render_template(
         "admin/sends/show.html",
         send=send,
-        progress=measure_send_progress(session, send, now=now),
+        progress=progress,
         trouble=send_status.explain_pause(send),
         can_be_made_again=find_digest_taken_back(session, send.mailing_list) is send.edition,
+        twice_explanation=send_status.TWICE_EXPLANATION,
         evidence=_gather_evidence(session, send),
         refused=reports.list_refused_deliveries(session, send),
         reported=send_status.label_event_counts(reported),
         health=reputation.mail_health_of_send(reported),
-        moving=send.state is SendState.SENDING and not still and not form.problems,
+        moving=not progress["is_at_rest"] and not still and not form.problems,
         still=still,
         form=form,
     )
@@ -197,17 +200,20 @@ def _done(
 ) -> ResponseReturnValue:
     """Audit what was done to a send, wake the workers, and show its page.
 
-    `{}` in the message becomes the number of copies sent so far.
+    `{}` in the message becomes how many copies have left, and may.
     """
     action.audit(entry, "send", send.id, **detail)
     action.wake("start_deliveries")
-    copies_out = send_status.describe_copies_out(count_deliveries(action.session, send))
-    return action.done(message.format(copies_out), url_for(".show", send_id=send.id))
+    action.session.flush()
+    out = count_departures(action.session, send, now=action.now)
+    message = message.format(send_status.describe_departures(out))
+    return action.done(message, url_for(".show", send_id=send.id))
 
 
 def send_rows(session: Session, sends: Sequence[Send]) -> list[dict[str, Any]]:
     """The lines of a table of sends. The deliveries of all are counted in one query."""
     counted, now = count_deliveries_of_sends(session, sends), utc_now()
+    out = count_departures_of_sends(session, sends, now=now)
     return [
         {
             "send": send,
@@ -215,6 +221,8 @@ def send_rows(session: Session, sends: Sequence[Send]) -> list[dict[str, Any]]:
             "list_title": send.mailing_list.title,
             "state": send_status.describe_send_state(send, counted[send.id], now=now),
             "tally": counted[send.id],
+            "out": out[send.id],
+            "departures": send_status.describe_departures(out[send.id]),
             "trouble": send_status.explain_pause(send),
         }
         for send in sends
@@ -226,10 +234,12 @@ def measure_send_progress(session: Session, send: Send, *, now: datetime) -> dic
 
     `phase` changes when the page needs a reload and not new figures alone. `starts` is the time of
     day, in the list's time zone, at which a send in the future starts. `untouched` is true while
-    nothing has left, so that the send can be undone. `is_posting` says that batches are
-    being posted, so that the page shows an estimate.
+    nothing has left, so that the send can be undone. `departures` says how many
+    copies have left, unless the send finished and all have. `is_posting` says that batches are
+    being posted, so that the page shows an estimate. `is_at_rest`: nothing will change by itself.
     """
     counts, today = count_deliveries(session, send), now.astimezone(UTC).date()
+    out = count_departures(session, send, now=now)
     breaker = circuit_breaker.find_tripped_breaker(session)
     state = send_status.describe_send_state(
         send, counts, breaker_is_open=breaker is not None, now=now
@@ -241,15 +251,22 @@ def measure_send_progress(session: Session, send: Send, *, now: datetime) -> dic
     if send.state is SendState.SENDING and send.starts_at > now:
         starts = send_status.format_clock_time(send.starts_at, send.mailing_list.zone)
     untouched = send.state in OPEN_STATES and not withdrawals.may_have_left(session, send)
-    facts = (state, send.stop_cause, breaker and breaker.cause, counts.undecided > 0, untouched)
+    cause = breaker and breaker.cause
+    doubts = (counts.undecided > 0, untouched, out.is_settled, out.twice)
+    facts = (state, send.stop_cause, cause, *doubts)
+    is_under_way = send.state is not SendState.FINISHED or not out.is_settled
+    is_at_rest = send.state is not SendState.SENDING and out.is_settled
     return {
         "send": send,
         "tally": counts,
+        "out": out,
+        "departures": send_status.describe_departures(out) if is_under_way else "",
         "state": state,
         "pace": pace,
         "limits": send_status.describe_limits(limits, today),
         "starts": starts,
         "untouched": untouched,
+        "is_at_rest": is_at_rest,
         "phase": "/".join(str(fact) for fact in facts),
         "is_posting": state == "Sending" and counts.pending > 0,
     }

@@ -30,7 +30,14 @@ from nif.services import Services
 from nif.web.admin import sends
 from tests.conftest import NOON
 from tests.factories import a_list, a_plain_send, a_story
-from tests.sends.helpers import release, uncertain_batch, watch_stream
+from tests.sends.helpers import (
+    accept,
+    claimed_batch,
+    planned_send,
+    release,
+    uncertain_batch,
+    watch_stream,
+)
 from tests.sends.test_correction_sends import (
     HOUR,
     LATER,
@@ -39,6 +46,7 @@ from tests.sends.test_correction_sends import (
     mailed,
     readers,
 )
+from tests.sends.test_departures import mailed_twice
 from tests.web.newsroom.staff import text_of
 
 
@@ -271,7 +279,7 @@ def test_a_paused_send_explains_why_and_can_be_resumed(
     assert f'action="{address}/pause"' not in page.text
 
 
-def test_each_action_reports_how_many_copies_had_been_sent(
+def test_each_action_reports_how_many_copies_have_left_and_may(
     admin: FlaskClient, database: Database
 ) -> None:
     address = planned(database)
@@ -280,7 +288,45 @@ def test_each_action_reports_how_many_copies_had_been_sent(
     for button, message in (("pause", "Paused."), ("resume", "Resumed"), ("cancel", "Cancelled.")):
         page = text_of(admin.post(f"{address}/{button}", follow_redirects=True).text)
         assert message in page
-        assert "3 of 3 copies had been sent, 3 of them undecided." in page
+        assert "At least 0 and up to 3 of 3 copies have left: 3 are being posted" in page
+
+
+def test_a_stopped_send_says_how_many_may_have_left_until_that_is_known(
+    admin: FlaskClient, database: Database
+) -> None:
+    claimed = claimed_batch(database, planned_send(database, count=3))
+    address = f"/admin/sends/{claimed.send_id}"
+    assert "up to 3 of 3 copies" in text_of(admin.get(f"{address}/cancel").text)
+
+    cancelled = admin.post(f"{address}/cancel", follow_redirects=True).text
+    assert text_of(cancelled).count("At least 0 and up to 3 of 3 copies have left") == 2
+    assert "This page updates automatically" in cancelled
+    assert "At least 0 and up to 3" in text_of(admin.get("/admin/sends").text)
+
+    accept(database, claimed)
+    settled = admin.get(address).text
+    assert "3 of 3 copies have left." in text_of(settled)
+    assert "up to 3" not in text_of(settled)
+    assert "This page updates automatically" not in settled
+
+
+def test_staff_are_told_that_subscribers_were_mailed_twice(
+    admin: FlaskClient, database: Database
+) -> None:
+    claimed = mailed_twice(database)
+    with database.transaction() as session:
+        session.execute(update(Send).values(created_at=utc_now()))
+    address = f"/admin/sends/{claimed.send_id}"
+
+    assert "3 subscribers were mailed twice" in text_of(admin.get(address).text)
+    overview = text_of(admin.get("/admin/").text)
+    assert "A send needs attention" in overview
+    assert "3 subscribers were mailed twice." in overview
+    assert "undecided and need your decision" not in overview
+    certificate = text_of(admin.get(f"{address}/certificate").text)
+    assert "Not complete. 3 subscribers were mailed twice" in certificate
+    assert "Mailed twice of those accepted, by two or more attempts 3" in certificate
+    assert admin.get(f"{address}/certificate.json").json["twice"] == 3  # type: ignore[index]
 
 
 def test_a_send_is_paused_and_resumed_and_repeated_requests_are_refused(
