@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Table, inspect, select, text
+from sqlalchemy import ColumnElement, CursorResult, Table, inspect, select, text, update
 from sqlalchemy.orm import Mapped, Session
 
 from nif.database import partial_index
@@ -111,3 +111,26 @@ def renew_claim(session: Session, claimed: Row, *, lease: timedelta, now: dateti
 def release_claim(session: Session, claimed: Row, *, now: datetime) -> None:
     """Let another worker take the row at once, unless the claim was lost or has ended."""
     renew_claim(session, claimed, lease=timedelta(0), now=now)
+
+
+LONGEST_LEASE = timedelta(minutes=5)
+"""No worker holds a row for longer. Longer waits are those until a next try or a next time."""
+
+LONGEST_WAIT = timedelta(hours=25)
+"""No row waits longer: the longest wait is a day."""
+
+
+def end_waits(session: Session, *, longer_than: timedelta, now: datetime) -> int:
+    """Make all rows due now that are due after `now + longer_than`; returns how many.
+
+    Their `due_at` is from before the clock was set back, or may be, and nothing tells which. All
+    that is claimed may be done early, so none of it is left to wait. With LONGEST_LEASE or more, no
+    row is taken from a worker that has claimed it since.
+    """
+    count = 0
+    for model in WorkRow.__subclasses__():
+        table: Table = model.__table__  # type: ignore[attr-defined]
+        ended = update(table).where(table.c.due_at > now + longer_than).values(due_at=now)
+        result: CursorResult[Any] = session.execute(ended)  # type: ignore[assignment]
+        count += result.rowcount
+    return count

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any
 
-from sqlalchemy import String, case, delete
+from sqlalchemy import String, case, delete, or_
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from nif.clock import LARGEST_SKEW
 from nif.database import Base, conflict_aware_insert
 
 
@@ -53,11 +54,15 @@ def count_attempts(
 
 def _upsert_counts(session: Session, per: timedelta, now: datetime) -> Any:
     is_over = RateLimitCount.window_started_at <= now - per
+    # It began by a clock that was ahead. Its attempts count on, but no longer than `per` from now.
+    is_ahead = RateLimitCount.window_started_at > now + LARGEST_SKEW
     return conflict_aware_insert(session, RateLimitCount).on_conflict_do_update(
         index_elements=[RateLimitCount.key],
         set_={
             "attempts": case((is_over, 1), else_=RateLimitCount.attempts + 1),
-            "window_started_at": case((is_over, now), else_=RateLimitCount.window_started_at),
+            "window_started_at": case(
+                (or_(is_over, is_ahead), now), else_=RateLimitCount.window_started_at
+            ),
         },
     )
 

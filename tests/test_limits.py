@@ -84,3 +84,12 @@ def test_counting_at_the_same_time_counts_exactly(database):
 )
 def test_an_address_is_counted_under_its_network(address, network):
     assert network_of(address) == network
+
+
+def test_a_window_that_a_clock_ahead_began_ends_as_if_it_began_now(session):
+    for _ in range(3):
+        ask(session, now=NOON + timedelta(days=3))
+
+    assert not ask(session)
+    assert not ask(session, now=NOON + HOUR / 2)
+    assert ask(session, now=NOON + HOUR)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
+from nif.clock import LARGEST_SKEW
 from nif.editions.correction_editions import (
     list_due_corrections,
     record_carried_notes,
@@ -99,6 +100,27 @@ def make_digest_of_slot(
     return edition
 
 
+def reopen_slots(session: Session, mailing_list: MailingList, *, now: datetime) -> list[date]:
+    """Forget what a clock that was ahead recorded of slots as missed or empty; returns their days.
+
+    Those are slots that are still to come, and slots that can still be made up for. So each is made
+    when its time comes, or at once. `now` must be right.
+    """
+    latest = now + LARGEST_SKEW
+    is_still_to_come = Edition.due_at > latest
+    can_be_made_up_for = (Edition.due_at >= now - CATCH_UP_TIME) & or_(
+        Edition.state == EditionState.MISSED, Edition.made_at > latest
+    )
+    reopened = delete(Edition).where(
+        Edition.list_id == mailing_list.id,
+        Edition.slot >= (now - CATCH_UP_TIME).date() - timedelta(days=1),
+        Edition.occasion == DIGEST_OCCASION,
+        Edition.state.in_([EditionState.MISSED, EditionState.EMPTY]),
+        or_(is_still_to_come, can_be_made_up_for),
+    )
+    return sorted(session.scalars(reopened.returning(Edition.slot)))
+
+
 def make_digest_now(
     session: Session, mailing_list: MailingList, mail_writer: MailWriter, *, now: datetime
 ) -> Edition:
@@ -186,7 +208,7 @@ def withdraw_edition(
     _release_contents(session, edition)
     edition.state = EditionState.WITHDRAWN
     next_slot = next_slot_of_list(edition.mailing_list, now=now)
-    is_ahead = edition.occasion == DIGEST_OCCASION and next_slot.day == edition.slot
+    is_ahead = edition.occasion == DIGEST_OCCASION and next_slot.day <= edition.slot
     if keep and is_ahead:
         _give_up_slot(edition)
     elif is_ahead:

@@ -11,28 +11,31 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import structlog
-from apscheduler.schedulers.background import BackgroundScheduler
 from huey import Huey
 from huey.consumer import Consumer
 
-from nif.clock import ClockWatch, utc_now
-from nif.editions.digest import list_due_slots, make_digest_of_slot
+from nif.clock import SettledClock, utc_now
+from nif.editions.digest import list_due_slots, make_digest_of_slot, reopen_slots
 from nif.editions.models import EditionState
 from nif.imports.imports import delete_import_file, detach_expired_files
 from nif.imports.runner import ImportContext, run_due_imports
+from nif.jobs import ticks
+from nif.jobs.backoff import ConnectionBackoff, is_without_connection
+from nif.jobs.clock_jumps import JumpFollower
 from nif.ledger.checkpoints import create_checkpoint
 from nif.mail.transactional import send_transactional_emails
 from nif.media.renditions import make_due_renditions
 from nif.privacy.retention import run_retention_if_due
-from nif.sends import canaries, correction_sends, leases
+from nif.sends import canaries, control, correction_sends, leases
 from nif.sends.delivery import deliver_send
 from nif.sends.planning import plan_send
 from nif.sends.provider_events import process_next_event_post
-from nif.sends.reconciliation import reconcile_batches, restart_watch
+from nif.sends.reconciliation import reconcile_batches
 from nif.sends.reports import list_deliverable_sends
 from nif.sends.suppression_sync import pull_suppressions_if_due, push_suppressions_if_due
 from nif.services import Services
@@ -52,6 +55,20 @@ WAKE_UP_LOST_AFTER = 30.0
 MINUTES, HOURS = 60, 60 * 60
 
 
+class ClockNeed(StrEnum):
+    """What a job needs of the clock.
+
+    NOTHING: to run early, late or again does no harm. NO_JUMP: it waits for a minute after a jump,
+    until no request is under way any more that was claimed by the clock before it. SETTLED: it
+    does something for good because its time has come, so it waits for a minute after the start of
+    the worker, too: the machine may have started with a wrong clock.
+    """
+
+    NOTHING = "nothing"
+    NO_JUMP = "no_jump"
+    SETTLED = "settled"
+
+
 @dataclass(frozen=True)
 class Job:
     """What a worker does every `seconds`, and when another process wakes it by its name.
@@ -63,6 +80,7 @@ class Job:
     seconds: int | None
     run: Callable[..., object]
     is_long: bool = False
+    clock: ClockNeed = ClockNeed.NOTHING
 
 
 class Worker:
@@ -76,7 +94,9 @@ class Worker:
             threading.Lock
         )
         self._lease_watch = leases.LeaseWatch(services.settings.send_lease)
-        self._clock_watch = ClockWatch()
+        self.clock = SettledClock()
+        self._jumps = JumpFollower(services, self.clock)
+        self._backoff = ConnectionBackoff()
         self.jobs = self._all_jobs()
 
     def _all_jobs(self) -> dict[str, Job]:
@@ -84,16 +104,19 @@ class Worker:
         transaction, mailer = services.database.transaction, services.mailer
         writer = services.mail_writer
         importing = ImportContext(transaction, settings.imports, utc_now, self.stopping)
+        no_jump, settled = ClockNeed.NO_JUMP, ClockNeed.SETTLED
         return {
             "process_signups": Job(2, lambda: process_signups(transaction, writer, clock=utc_now)),
             "send_transactional_emails": Job(
-                2, lambda: send_transactional_emails(transaction, mailer, clock=utc_now)
+                2,
+                lambda: send_transactional_emails(transaction, mailer, clock=utc_now),
+                clock=no_jump,
             ),
-            "publish_due_stories": Job(5, self.publish_due_stories),
-            "make_due_digests": Job(5, lambda: self.make_digests_until(utc_now())),
-            "plan_correction_sends": Job(5, self.plan_correction_sends),
-            "start_deliveries": Job(2, self.start_deliveries),
-            "deliver_send": Job(None, self.deliver_send, is_long=True),
+            "publish_due_stories": Job(5, self.publish_due_stories, clock=settled),
+            "make_due_digests": Job(5, self.make_due_digests, clock=settled),
+            "plan_correction_sends": Job(5, self.plan_correction_sends, clock=no_jump),
+            "start_deliveries": Job(2, self.start_deliveries, clock=no_jump),
+            "deliver_send": Job(None, self.deliver_send, is_long=True, clock=no_jump),
             "process_events": Job(2, lambda: self._repeat(process_next_event_post)),
             "reconcile_batches": Job(5, self.reconcile_batches),
             "post_canaries": Job(5, self.post_canary_if_due, is_long=True),
@@ -104,7 +127,7 @@ class Worker:
             ),
             "run_imports": Job(2, lambda: run_due_imports(importing), is_long=True),
             "watch_signups": Job(30, self.watch_signups),
-            "advance_repermission": Job(5, self.advance_campaigns),
+            "advance_repermission": Job(5, self.advance_campaigns, clock=settled),
             "index_addresses": Job(
                 1 * MINUTES, lambda: index_new_addresses(transaction, now=utc_now())
             ),
@@ -114,9 +137,9 @@ class Worker:
             "push_suppressions": Job(
                 15, lambda: push_suppressions_if_due(transaction, mailer, clock=utc_now)
             ),
-            "delete_expired": Job(1 * HOURS, self.delete_expired),
-            "run_retention": Job(30 * MINUTES, self.run_retention),
-            "sign_checkpoint": Job(1 * HOURS, self.sign_checkpoint),
+            "delete_expired": Job(1 * HOURS, self.delete_expired, clock=settled),
+            "run_retention": Job(30 * MINUTES, self.run_retention, clock=settled),
+            "sign_checkpoint": Job(1 * HOURS, self.sign_checkpoint, clock=settled),
         }
 
     def run(self, name: str, *ids: int) -> None:
@@ -129,12 +152,27 @@ class Worker:
             finally:
                 lock.release()
 
-    def run_or_log(self, name: str) -> None:
-        """The same, but an exception is logged: the next run tries again."""
+    def tick(self, name: str, *ids: int) -> None:
+        """The same where clock and database allow it; the next tick tries again.
+
+        An exception is logged, but not each one for lack of a connection.
+        """
+        if not (self._backoff.may_run(name) and self._has_clock_for(self.jobs[name])):
+            return
         try:
-            self.run(name)
-        except Exception:
-            log.exception("job failed", job=name)
+            self.run(name, *ids)
+        except Exception as error:
+            if is_without_connection(error):
+                self._backoff.record_failure(name, error)
+            else:
+                log.exception("job failed", job=name)
+        else:
+            self._backoff.record_success(name)
+
+    def _has_clock_for(self, job: Job) -> bool:
+        # Read whatever the job needs: a clock that is not looked at notices no jump.
+        now = self.clock.read(at_start=job.clock is ClockNeed.SETTLED)
+        return now is not None or job.clock is ClockNeed.NOTHING
 
     def _repeat(self, step: Callable[..., bool]) -> None:
         """Do `step`, each time in its own transaction, until it returns False."""
@@ -146,11 +184,7 @@ class Worker:
     def reconcile_batches(self) -> None:
         """Settle undecided batches. After the clock jumped, their quiet period begins again."""
         services = self.services
-        if jump := self._clock_watch.find_jump():
-            before, now = jump
-            log.warning("the clock jumped", seconds=(now - before).total_seconds())
-            with services.database.transaction() as session:
-                restart_watch(session, services.reconciliation_timing, before=before, now=now)
+        self._jumps.follow()
         reconcile_batches(
             services.database.transaction,
             services.mailer,
@@ -183,6 +217,24 @@ class Worker:
                 story = get_story(session, story_id, lock=True)
                 revision = publish_scheduled_story(session, story, now=utc_now())
             log.info("scheduled story processed", story=story_id, published=revision is not None)
+
+    def make_due_digests(self) -> None:
+        """Make the digests that are due, once what a wrong clock recorded is corrected."""
+        now = utc_now()
+        try:
+            self._correct_early_records(now)
+        except Exception:
+            log.exception("what a wrong clock recorded could not be corrected")
+        self.make_digests_until(now)
+
+    def _correct_early_records(self, now: datetime) -> None:
+        with self.services.database.transaction() as session:
+            for send_id, undone in control.correct_early_sends(session, now=now).items():
+                log.warning("a send had been planned ahead of time", send=send_id, undone=undone)
+            for mailing_list in all_lists(session):
+                for day in reopen_slots(session, mailing_list, now=now):
+                    slug = mailing_list.slug
+                    log.warning("a slot had been recorded ahead of time", list=slug, slot=day)
 
     def make_digests_until(self, now: datetime) -> list[dict[str, Any]]:
         """Make the digest of every slot due by `now`; returns what became of each.
@@ -237,7 +289,13 @@ class Worker:
 
     def deliver_send(self, send_id: int) -> None:
         self._woken_at.pop(send_id, None)
-        deliver_send(replace(self.services.delivery_context, stopping=self.stopping), send_id)
+        context = self.services.delivery_context
+        deliver_send(
+            replace(context, stopping=self.stopping, may_claim=self.may_claim_batches), send_id
+        )
+
+    def may_claim_batches(self) -> bool:
+        return self.clock.read(at_start=False) is not None
 
     def watch_signups(self) -> None:
         with self.services.database.transaction() as session:
@@ -301,17 +359,16 @@ def run_worker(services: Services) -> None:
     """Run the scheduler and the queue until the process is told to stop."""
     worker = Worker(services)
     tune_garbage_collector()
-    services.queue.handler = worker.run
-    scheduler = BackgroundScheduler(
-        timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None}
-    )
+    services.queue.handler = worker.tick
+    scheduler = ticks.make_scheduler()
     for name, job in worker.jobs.items():
         if job.seconds is not None:
             # The second instance of a long job ends at once.
             most = 2 if job.is_long else 1
-            options = {"seconds": job.seconds, "max_instances": most}
-            scheduler.add_job(worker.run_or_log, "interval", [name], **options)
+            scheduler.add_job(worker.tick, ticks.Every(job.seconds), [name], max_instances=most)
     scheduler.start()
+    watch = ticks.JumpWatch(scheduler)
+    watch.start()
     log.info("worker started")
     try:
         # SIGTERM lets requests under way finish; a harder kill is survived by the database's rows.
@@ -319,6 +376,7 @@ def run_worker(services: Services) -> None:
             services.queue.huey, worker.stopping, workers=4, periodic=False, graceful_signal="TERM"
         ).run()
     finally:
+        watch.stop()
         scheduler.shutdown()
 
 

@@ -156,6 +156,15 @@ def allow_breaker_probe_now(session: Session, *, now: datetime) -> None:
     session.execute(update(table_of(CircuitBreaker)).where(_IS_TRIPPED).values(values))
 
 
+def end_waits(session: Session, *, longer_than: timedelta, now: datetime) -> None:
+    """The clock was set back: end a wait that ends after `now + longer_than`."""
+    waits_long = CircuitBreaker.retry_at > now + longer_than
+    # What is accepted from now on comes after it tripped.
+    tripped_at = case((CircuitBreaker.tripped_at > now, now), else_=CircuitBreaker.tripped_at)
+    values = {"retry_at": now, "probe_until": None, "tripped_at": tripped_at}
+    session.execute(update(table_of(CircuitBreaker)).where(_IS_TRIPPED, waits_long).values(values))
+
+
 def _trip_for(
     error: NotAccepted | Uncertain, failures: int
 ) -> tuple[BreakerCause, timedelta] | None:

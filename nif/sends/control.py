@@ -1,12 +1,14 @@
 """What people do to a send: pause, resume, cancel or undo it, set its deadline, resolve batches."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from nif.clock import LARGEST_SKEW
 from nif.database import get_row
 from nif.editions.digest import withdraw_edition
+from nif.editions.models import DIGEST_OCCASION
 from nif.errors import Conflict, NotFound
 from nif.sends import outcomes, repermission, withdrawals
 from nif.sends.models import (
@@ -23,6 +25,9 @@ from nif.sends.models import (
 TOO_LATE_TO_UNDO = (
     "It is too late to undo this send: some of it was accepted, or may have been. Cancel the rest."
 )
+
+LONGEST_UNDO_PERIOD = timedelta(hours=1)
+"""A send that starts later after it was planned starts at a time that a person chose."""
 
 
 def get_send(session: Session, send_id: int) -> Send:
@@ -89,6 +94,34 @@ def undo_send(session: Session, send: Send, *, now: datetime) -> None:
     repermission.delete_campaign(session, edition)
     session.flush()
     withdraw_edition(session, edition, keep=was_attempted, now=now)
+
+
+def correct_early_sends(session: Session, *, now: datetime) -> dict[int, bool]:
+    """Correct the sends that a clock planned that was ahead; returns which, and whether it undid
+    them. `now` must be right.
+
+    A digest whose slot is still to come is undone where nobody was mailed, and made again when its
+    time comes. Any other send would wait until the clock is where it was: it goes on at once.
+    """
+    latest, corrected = now + LARGEST_SKEW, {}
+    planned_ahead = select(Send).where(
+        Send.created_at > latest, Send.state.in_([SendState.SENDING, SendState.PAUSED])
+    )
+    for send in session.scalars(planned_ahead.order_by(Send.id)).all():
+        is_early = send.edition.occasion == DIGEST_OCCASION and send.edition.due_at > latest
+        corrected[send.id] = is_early and _undo_if_unposted(session, send, now)
+        if not corrected[send.id]:
+            is_relative = send.starts_at - send.created_at <= LONGEST_UNDO_PERIOD
+            send.created_at, send.starts_at = now, now if is_relative else send.starts_at
+    return corrected
+
+
+def _undo_if_unposted(session: Session, send: Send, now: datetime) -> bool:
+    try:
+        undo_send(session, send, now=now)
+    except Conflict:
+        return False
+    return True
 
 
 def set_send_deadline(session: Session, send: Send, moment: datetime | None) -> None:

@@ -35,8 +35,9 @@ from nif.tokens import TokenPurpose, Tokens
 class DeliveryContext:
     """What delivering needs: the database, the provider, links and tokens, and the limits.
 
-    Once `stopping` is set no more batches are claimed; requests in flight are settled. With
-    `fence_ahead` each attempt waits that long at the provider, where it can be recalled.
+    Once `stopping` is set no more batches are claimed; requests in flight are settled. Nor are any
+    while `may_claim` says no. With `fence_ahead` each attempt waits that long at the provider,
+    where it can be recalled.
     """
 
     transaction: Transaction
@@ -49,6 +50,7 @@ class DeliveryContext:
     limits: SendLimits = NO_SEND_LIMITS
     fence_ahead: timedelta | None = None
     stopping: Event = field(default_factory=Event)
+    may_claim: Callable[[], bool] = lambda: True
 
 
 SubscriberAddress = tuple[int, str]
@@ -197,7 +199,7 @@ def _post_batches(
 def _claim_next_batch(run: DeliveryRun) -> ClaimedBatch | RetryLater | None:
     """Claim the next batch, behind a fence where attempts have one; None where none may start."""
     context, heartbeat = run.context, run.heartbeat
-    if context.stopping.is_set() or not heartbeat.is_safe():
+    if context.stopping.is_set() or not heartbeat.is_safe() or not context.may_claim():
         return None
     try:
         fence = _request_fence(context, run.send_id)

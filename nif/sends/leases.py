@@ -8,7 +8,6 @@ the same measure the holder knows when it may start no more requests.
 import os
 import socket
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Event, Thread
@@ -19,7 +18,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from nif.clock import Clock
+from nif.clock import Clock, Ticks
 from nif.database import Transaction
 from nif.sends.models import Lease
 
@@ -27,8 +26,6 @@ SAFE_PART_OF_LEASE = 0.6
 """Past this part of a lease its holder must start no request: it may soon count as dead."""
 
 BEATS_PER_LEASE = 10
-
-Ticks = Callable[[], float]
 
 
 def begin_lease(session: Session, send_id: int, *, now: datetime) -> str:

@@ -227,6 +227,12 @@ def find_next_turn(session: Session, batch: Row[Any], *, now: datetime) -> datet
     return available_at if available_at > now else None
 
 
+def end_waits(session: Session, *, longer_than: timedelta, now: datetime) -> None:
+    """The clock was set back: end waits for a turn that end after `now + longer_than`."""
+    waits_long = RepermissionCampaign.available_at > now + longer_than
+    session.execute(update(RepermissionCampaign).where(waits_long).values(available_at=now))
+
+
 def record_campaign_batch(
     session: Session, batch: Row[Any], subscribers: list[tuple[int, str]], *, now: datetime
 ) -> None:

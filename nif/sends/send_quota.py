@@ -38,6 +38,11 @@ class SendLimits:
             return 0
         return None if age > WARM_UP_DAYS else round(WARM_UP_FIRST_HOUR * WARM_UP_GROWTH**age)
 
+    @property
+    def longest_pause(self) -> timedelta:
+        """No batch has to wait longer for the one before it: one mail, or what a second allows."""
+        return timedelta(seconds=max(1.0, 1 / self.per_second if self.per_second else 0.0))
+
     def apply(self, day: date) -> bool:
         """Does any limit apply on this day?"""
         limits = (self.per_second, self.per_day, self.per_hour(day))
@@ -75,7 +80,7 @@ def take_send_quota(
     if not limits.apply(now.astimezone(UTC).date()):
         return QuotaAllowance(wanted, now)
     quota = _lock_current_quota(session, now)
-    if quota.available_at > now:
+    if now < quota.available_at <= now + limits.longest_pause:
         return QuotaAllowance(0, quota.available_at)
     allowance = _quota_allowance(quota, limits, wanted)
     quota.used_in_hour += allowance.copies
@@ -123,4 +128,6 @@ def _lock_current_quota(session: Session, now: datetime) -> SendQuota:
         quota.hour_start, quota.used_in_hour = hour, 0
     if quota.day_start < day:
         quota.day_start, quota.used_in_day = day, 0
+    # The clock was set back: what was mailed still counts, but no longer than an hour, or a day.
+    quota.hour_start, quota.day_start = min(quota.hour_start, hour), min(quota.day_start, day)
     return quota

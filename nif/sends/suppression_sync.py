@@ -62,7 +62,8 @@ def pull_suppressions(transaction: Transaction, mailer: Mailer, *, now: datetime
     """
     with transaction() as session:
         last = periodic_tasks.begin_task(session, PULL_TASK, every=PULL_EVERY, now=now).succeeded_at
-    since = last - PULL_OVERLAP if last else now - FIRST_PULL_LOOK_BACK
+    # A clock that was ahead may have recorded the last one.
+    since = min(last, now) - PULL_OVERLAP if last else now - FIRST_PULL_LOOK_BACK
     seen = 0
     try:
         for page in mailer.list_suppressions(since):

@@ -265,3 +265,24 @@ def test_a_stopping_worker_does_not_wait_for_the_quota(
     deliver_send(replace(stopped, clock=Started()), send_id)
 
     assert states(database, send_id) == ["accepted", "planned"]
+
+
+def test_after_the_clock_was_set_back_the_quota_holds_for_an_hour_and_not_for_days(
+    session: Session,
+) -> None:
+    limits = SendLimits(per_day=10, warm_up_from=NOON.date())
+    ahead = NOON + timedelta(days=3)
+    take_send_quota(session, limits, 10, now=ahead)
+
+    refused = take_send_quota(session, limits, 10, now=NOON)
+    midnight = NOON.replace(hour=0) + timedelta(days=1)
+    assert (refused.copies, refused.retry_at) == (0, midnight)
+    assert take_send_quota(session, limits, 10, now=midnight).copies == 10
+
+
+def test_after_the_clock_was_set_back_the_rate_does_not_wait(session: Session) -> None:
+    slow = SendLimits(per_second=0.1)
+    take_send_quota(session, slow, 1, now=NOON + timedelta(hours=1))
+
+    assert take_send_quota(session, slow, 1, now=NOON).copies == 1
+    assert take_send_quota(session, slow, 1, now=NOON + timedelta(seconds=9)).copies == 0

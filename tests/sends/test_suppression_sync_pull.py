@@ -135,3 +135,13 @@ def test_no_transaction_is_open_while_the_provider_is_asked(
 
     assert pull(database, Nosy()) == 2
     assert set(suppressed(database)) == {ANN, BEA}
+
+
+def test_a_pull_by_a_clock_that_was_ahead_leaves_no_gap(
+    database: Database, mailer: FakeMailer
+) -> None:
+    pull(database, mailer, NOON + 3 * DAY)
+
+    pull(database, mailer, NOON + DAY)
+
+    assert mailer.pull_times[-1] == NOON + DAY - PULL_OVERLAP
