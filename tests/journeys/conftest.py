@@ -57,15 +57,6 @@ def page(browser: Browser) -> Iterator[Page]:
     assert foreign == []
 
 
-@pytest.fixture
-def installation(tmp_path: Path, database_url: str) -> Iterator[Installation]:
-    """An installation with the demo newsroom and a running web process."""
-    with Installation(tmp_path, database_url) as installation:
-        assert installation.run("demo", "load").returncode == 0
-        installation.start("serve")
-        yield installation
-
-
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The instance folder of an installation with the demo newsroom on SQLite, for copying."""
@@ -76,6 +67,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert installation.run("demo", "load").returncode == 0
 
     return create_once(tmp_path_factory, "demo", load)
+
+
+@pytest.fixture
+def installation(demo: Path, tmp_path: Path) -> Iterator[Installation]:
+    """An installation with the demo newsroom and a running web process."""
+    shutil.copytree(demo, tmp_path, dirs_exist_ok=True)
+    with Installation(tmp_path, f"sqlite:///{tmp_path}/nif.db") as installation:
+        installation.start("serve")
+        yield installation
 
 
 @pytest.fixture

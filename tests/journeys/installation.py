@@ -2,16 +2,18 @@
 
 import multiprocessing
 import os
-import signal
 import socket
 import subprocess
 import sys
 from contextlib import closing
+from html import unescape
 from http.client import HTTPConnection, HTTPException
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
+from urllib.request import urlopen
 
 from nif.cli.main import main
 from nif.settings import PROJECT
@@ -27,8 +29,8 @@ class Installation:
     def __init__(self, folder: Path, database_url: str, **settings: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._log = (folder / "installation.log").open("a+b")
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._log = folder / "installation.log"
+        self._processes: dict[str, BaseProcess] = {}
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("NIF_")},
             "PORT": str(self.port),
@@ -42,28 +44,21 @@ class Installation:
 
     def start(self, name: str) -> None:
         """Start `serve` or `worker`; `serve` returns once it answers."""
-        self._processes[name] = subprocess.Popen(
-            [sys.executable, "-m", "nif", name],
-            cwd=PROJECT,
-            env=self.environment,
-            stdout=self._log,
-            stderr=self._log,
-        )
+        self._processes[name] = self._fork((name,), self._log, self._log)
         if name == "serve":
             wait_until(self._answers, "the web process answers")
 
     def kill(self, name: str) -> None:
         """Kill a process with SIGKILL."""
         process = self._processes.pop(name)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run `nif …` to its end, in a forked process that has already imported the modules."""
         with TemporaryDirectory() as folder:
             outputs = (Path(folder, "stdout"), Path(folder, "stderr"))
-            process = FORKS.Process(target=_run, args=(command, self.environment, *outputs))
-            process.start()
+            process = self._fork(command, *outputs)
             process.join(LIMIT)
             if process.exitcode is None:
                 process.kill()
@@ -71,6 +66,19 @@ class Installation:
                 raise subprocess.TimeoutExpired(command, LIMIT)
             texts = [path.read_text() for path in outputs]
             return subprocess.CompletedProcess(command, process.exitcode, *texts)
+
+    def wait_for_mail(self, text: str) -> None:
+        """Wait until the outbox lists a mail with a text, without a browser, which costs more."""
+        wait_until(lambda: text in self.outbox(), f"a mail with “{text}” is in the outbox")
+
+    def outbox(self) -> str:
+        with urlopen(f"{self.url}/outbox") as answer:
+            return unescape(answer.read().decode())
+
+    def _fork(self, command: tuple[str, ...], out: Path, err: Path) -> BaseProcess:
+        process = FORKS.Process(target=_run, args=(command, self.environment, out, err))
+        process.start()
+        return process
 
     def _answers(self) -> bool:
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)) as connection:
@@ -92,15 +100,12 @@ class Installation:
         for process in self._processes.values():
             process.terminate()
         for process in self._processes.values():
-            try:
-                process.wait(LIMIT)
-            except subprocess.TimeoutExpired:
+            process.join(LIMIT)
+            if process.exitcode is None:
                 process.kill()
-                process.wait()
-        self._log.seek(0)
-        # Pytest shows this output beside a failed test.
-        print(self._log.read().decode(errors="replace"))
-        self._log.close()
+                process.join()
+        if self._log.exists():  # Pytest shows it beside a failed test.
+            print(self._log.read_text(errors="replace"))
 
 
 def _run(command: tuple[str, ...], environment: dict[str, str], out: Path, err: Path) -> None:
@@ -108,7 +113,7 @@ def _run(command: tuple[str, ...], environment: dict[str, str], out: Path, err: 
     os.environ.update(environment)
     os.chdir(PROJECT)
     for number, path in ((1, out), (2, err)):
-        with path.open("wb") as file:
+        with path.open("ab") as file:
             os.dup2(file.fileno(), number)
     sys.argv[:] = ["nif", *command]
     main()

@@ -11,7 +11,6 @@ from playwright.sync_api import Page
 from nif.demo.loader import DEMO_PASSWORD, REAL_STORY_SLUG
 from nif.web.public.signup_guard import MIN_FORM_SECONDS
 from tests.journeys.installation import Installation
-from tests.waiting import wait_until
 
 READER = "ann@example.org"
 ANSWERS = {"origin": "monitoring", "relationships": "none", "money": "none", "ai": "none"}
@@ -28,7 +27,8 @@ def test_a_reader_subscribes_receives_the_digest_and_unsubscribes(
 
     due = compose_due_digest(installation)
     subject = "Lumen Sync Opens Its Books"
-    wait_until(lambda: mail_about(page, installation, subject), "the digest is in the outbox")
+    installation.wait_for_mail(subject)
+    page.goto(f"{installation.url}/outbox")
     page.get_by_role("link", name=re.compile(subject)).first.click()
     text = page.locator("pre").inner_text()
     assert "This story was written with information from The Turntable Gazette." in text
@@ -40,7 +40,7 @@ def test_a_reader_subscribes_receives_the_digest_and_unsubscribes(
     assert re.search(
         r"^audience +0$", installation.run("digest", "due", "--now", later).stdout, re.M
     )
-    assert not mail_about(page, installation, "Lumen Sync Hires an Auditor")
+    assert "Lumen Sync Hires an Auditor" not in installation.outbox()
 
 
 def subscribe_below_the_story(page: Page, installation: Installation) -> None:
@@ -53,10 +53,8 @@ def subscribe_below_the_story(page: Page, installation: Installation) -> None:
 
 
 def confirm_from_the_mail(page: Page, installation: Installation) -> None:
-    wait_until(
-        lambda: mail_about(page, installation, "Confirm: NIF Daily"),
-        "the confirmation mail is in the outbox",
-    )
+    installation.wait_for_mail("Confirm: NIF Daily")
+    page.goto(f"{installation.url}/outbox")
     page.get_by_role("link", name="Confirm: NIF Daily").click()
     page.goto(re.search(r"http\S+/confirm/\S+", page.locator("pre").inner_text())[0])
     page.get_by_role("button", name="Yes, subscribe me").click()
@@ -102,11 +100,6 @@ def compose_due_digest(installation: Installation) -> datetime:
     due = datetime.fromisoformat(re.search(r"^due +(.+)$", preview, re.M)[1])
     assert "frozen" in installation.run("digest", "due", "--now", due.isoformat()).stdout
     return due
-
-
-def mail_about(page: Page, installation: Installation, subject: str) -> bool:
-    page.goto(f"{installation.url}/outbox")
-    return subject in page.locator("main").inner_text()
 
 
 def unsubscribe_with_one_click(page: Page) -> None:

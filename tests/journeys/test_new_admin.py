@@ -13,7 +13,6 @@ from tests.journeys.browsing import open_context
 from tests.journeys.counted_user import CountedUser
 from tests.journeys.installation import Installation
 from tests.journeys.test_new_editor import answer_declarations, publish_story, write_story
-from tests.waiting import wait_until
 
 EMAIL, PASSWORD = "ada@example.com", "a few words to remember"
 CONSENT_SOURCE = (
@@ -126,9 +125,6 @@ def preview_digest(user: CountedUser, installation: Installation) -> None:
     user.click("text=Send me a test copy")
     user.step("copy", "A test copy is on its way")
 
-    def has_arrived() -> bool:
-        page.goto(f"{installation.url}/outbox")
-        return page.locator("main li", has_text="[Test]").count() > 0
-
-    wait_until(has_arrived, "the copy is in the outbox")
+    installation.wait_for_mail("[Test]")
+    page.goto(f"{installation.url}/outbox")
     assert page.locator("main li").count() == 1

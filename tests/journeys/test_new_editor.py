@@ -4,10 +4,6 @@ No manual is needed: each page says what to do next. With NIF_SHOTS=<folder> eac
 screenshot at two widths, and the number of clicks is printed: see docs/editors/first-story.md.
 """
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -15,20 +11,10 @@ from nif.demo.loader import DEMO_PASSWORD
 from tests.journeys.browsing import open_context
 from tests.journeys.counted_user import CountedUser
 from tests.journeys.installation import Installation
-from tests.waiting import wait_until
 
 PASSWORD = "a few words to remember"
 READY = "html[data-story-form=ready]"
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def installation(demo: Path, tmp_path: Path) -> Iterator[Installation]:
-    shutil.copytree(demo, tmp_path, dirs_exist_ok=True)
-    with Installation(tmp_path, f"sqlite:///{tmp_path}/nif.db") as installation:
-        installation.start("serve")
-        installation.start("worker")
-        yield installation
 
 
 def invite_editor(browser: Browser, installation: Installation) -> str:
@@ -46,11 +32,8 @@ def invite_editor(browser: Browser, installation: Installation) -> str:
     page.click("section[aria-labelledby=invite] button")
     expect(page.locator("main")).to_contain_text("The email is on its way")
 
-    def has_arrived() -> bool:
-        page.goto(f"{installation.url}/outbox")
-        return page.locator("main li", has_text="nia@example.com").count() > 0
-
-    wait_until(has_arrived, "the invitation is in the outbox")
+    installation.wait_for_mail("nia@example.com")
+    page.goto(f"{installation.url}/outbox")
     page.locator("main li", has_text="nia@example.com").locator("a").click()
     address = page.url
     page.close()
@@ -58,6 +41,7 @@ def invite_editor(browser: Browser, installation: Installation) -> str:
 
 
 def test_a_new_editor_publishes_a_whole_story(browser: Browser, installation: Installation) -> None:
+    installation.start("worker")
     mail_address = invite_editor(browser, installation)
     context = open_context(browser, viewport={"width": 1280, "height": 800})
     user = CountedUser(context.new_page())
