@@ -194,6 +194,29 @@ def add_counts(session: Session, model: type[Base], rows: Sequence[Mapping[str, 
     )
 
 
+def raise_next_id(session: Session, model: type[Base], used: int) -> None:
+    """Have the next row get an id above `used`: what refers to that id is outside the database."""
+    name, table = table_of(model).name, table_of(model)
+    if used <= (session.scalar(select(func.max(table.c.id))) or 0):
+        return
+    values = {"name": name, "used": used}
+    if session.get_bind().dialect.name == "postgresql":
+        above = text(
+            "SELECT setval(pg_get_serial_sequence(:name, 'id'), GREATEST(:used, nextval("
+            "pg_get_serial_sequence(:name, 'id'))))"
+        )
+        session.execute(above, values)
+        return
+    session.execute(
+        text("UPDATE sqlite_sequence SET seq = max(seq, :used) WHERE name = :name"), values
+    )
+    missing = text(
+        "INSERT INTO sqlite_sequence (name, seq) SELECT :name, :used"
+        " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = :name)"
+    )
+    session.execute(missing, values)
+
+
 def delete_unreferenced(session: Session, row: Base, referenced: str) -> None:
     """Delete a row; raises Conflict with the sentence `referenced` where other rows refer to it.
 

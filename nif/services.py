@@ -15,10 +15,11 @@ from nif.privacy.retention import RetentionPeriods
 from nif.queue import WakeQueue
 from nif.sends.delivery import DeliveryContext
 from nif.sends.evidence import ReconciliationTiming
+from nif.sends.journal import Journal, open_journal
 from nif.sends.planning import SendTerms
 from nif.sends.send_quota import SendLimits
 from nif.settings import MailerName, Settings
-from nif.tokens import Tokens
+from nif.tokens import Tokens, installation_id
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Services:
     links: Links
     tokens: Tokens
     storage: MediaStorage
+    journal: Journal | None
 
     @property
     def mail_writer(self) -> MailWriter:
@@ -50,6 +52,7 @@ class Services:
                 self.settings.send_rate, self.settings.send_per_day, self.settings.send_warm_up_from
             ),
             fence_ahead=self.settings.send_fence_ahead if self.settings.send_fence else None,
+            journal=self.journal,
         )
 
     @property
@@ -92,7 +95,15 @@ def build_services(settings: Settings) -> Services:
         links=Links(settings.base_url, settings.media_base_url),
         tokens=Tokens(settings.keys),
         storage=open_media_storage(settings),
+        journal=_open_journal(settings),
     )
+
+
+def _open_journal(settings: Settings) -> Journal | None:
+    """None where mail stays in the database itself, which no restore takes apart."""
+    if settings.mailer is MailerName.OUTBOX:
+        return None
+    return open_journal(settings.journal_place, [installation_id(key) for key in settings.keys])
 
 
 def _build_mailer(settings: Settings, database: Database) -> Mailer:
@@ -102,4 +113,5 @@ def _build_mailer(settings: Settings, database: Database) -> Mailer:
         settings.sendgrid_api_key.get_secret_value(),
         settings.sendgrid_host,
         connections=settings.send_concurrency + 2,
+        installation=installation_id(settings.keys[0]),
     )

@@ -114,6 +114,7 @@ class Settings(BaseSettings):
     keep_events_days: int = Field(default=395, ge=31, le=3650)
     keep_networks_days: int = Field(default=730, ge=1, le=3650)
 
+    journal: str = ""
     send_concurrency: int = Field(default=8, ge=1, le=64)
     send_quiet_period: Duration = timedelta(minutes=30)
     canary_to: str = ""
@@ -214,6 +215,11 @@ class Settings(BaseSettings):
     def imports(self) -> Path:
         """The folder for the files of imports."""
         return self.instance_dir / "imports"
+
+    @property
+    def journal_place(self) -> str:
+        """Where the journal of attempts is: a path, or an s3:// address."""
+        return self.journal or str(self.instance_dir / "journal")
 
     @property
     def queue(self) -> str:

@@ -95,6 +95,14 @@ class Tokens:
         raise NotFound(UNKNOWN_LINK)
 
 
+def installation_id(key: bytes) -> str:
+    """What tells the mail of this installation from that of others with the same provider.
+
+    It is made of the secret key, so a restored database changes nothing about it.
+    """
+    return hmac.digest(key, _PREFIX + b"installation", "sha256").hex()[:16]
+
+
 def _mac(key: bytes, purpose: TokenPurpose, numbers: bytes) -> bytes:
     return hmac.digest(key, _PREFIX + purpose.encode() + b":" + numbers, "sha256")[:_MAC_BYTES]
 

@@ -9,7 +9,7 @@ import click
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from nif.cli.common import json_option, load_services, pick, print_result
+from nif.cli.common import json_option, load_services, pick, print_result, prints_json
 from nif.clock import utc_now
 from nif.jobs.worker import Worker
 from nif.sends import (
@@ -23,7 +23,17 @@ from nif.sends import (
 )
 from nif.sends.certificates import certificate_as_json, delivery_statuses_as_csv
 from nif.sends.departures import Departures
+from nif.sends.journal_reconciliation import reconcile_unknown_attempts
 from nif.sends.models import ProviderEventPost, Send
+from nif.sends.unknown_attempts import (
+    DATABASE_WENT_BACK,
+    UnknownAttempt,
+    UnknownAttemptResolution,
+    compare_with_journal,
+    count_unknown_attempts,
+    has_unknown_attempts,
+    list_unknown_attempts,
+)
 
 send_argument = click.argument("send_id", type=int, metavar="ID")
 
@@ -130,6 +140,53 @@ def certificate(send_id: int, people: TextIO | None) -> None:
         raise SystemExit(1)
 
 
+@send.command("reconcile-journal")
+@click.option(
+    "--as",
+    "resolution",
+    type=click.Choice([each.value for each in UnknownAttemptResolution]),
+    help="Settle them: accepted where you know that they were sent, uncertain where you do not.",
+)
+@json_option
+def reconcile_journal(resolution: str | None) -> None:
+    """List what was posted and the database does not know; with --as, settle it.
+
+    Nothing is sent until it is settled. Without --as nothing is changed: status 1 where something
+    is listed. An attempt of which an event came in counts as accepted, whatever --as says. Slots
+    that the database does not know count as sent.
+    """
+    services = load_services()
+    now = utc_now()
+    with services.database.transaction() as session:
+        if services.journal is not None:
+            compare_with_journal(session, services.journal, now=now)
+    with services.database.transaction() as session:
+        unknown = list_unknown_attempts(session)
+        if resolution is not None:
+            word = UnknownAttemptResolution(resolution)
+            reconcile_unknown_attempts(session, word, now=now)
+        listed = [_unknown_as_data(one) for one in unknown]
+    services.queue.wake("start_deliveries")
+    if prints_json():
+        print_result({"unknown": listed, "settled_as": resolution})
+    else:
+        for number, one in enumerate(listed, start=1):
+            print_result({"number": number, **one})
+        settled = f", settled as {resolution}" if resolution else ""
+        click.echo(f"{len(listed)} unknown attempts{settled}")
+    if listed and resolution is None:
+        raise SystemExit(1)
+
+
+def _unknown_as_data(one: UnknownAttempt) -> dict[str, Any]:
+    return {
+        "attempt": one.id,
+        "known_by": one.source.value,
+        **pick(one, "send_id", "list_slug", "slot", "occasion"),
+        **pick(one, "first_subscriber_id", "last_subscriber_id", "copies", "started_at", "events"),
+    }
+
+
 def _send_as_data(session: Session, found: Send, now: datetime) -> dict[str, Any]:
     counts = certificates.count_deliveries(session, found)
     out = departures.count_departures(session, found, now=now)
@@ -153,6 +210,8 @@ def _send_as_data(session: Session, found: Send, now: datetime) -> dict[str, Any
         "stop_detail": found.stop_detail or "",
         "circuit_breaker": breaker.reason if breaker else None,
         "retry_at": breaker.retry_at if breaker else None,
+        "unknown_attempts": count_unknown_attempts(session, found.id),
+        "stopped_because": DATABASE_WENT_BACK if has_unknown_attempts(session) else None,
         "events": events,
         "complaints": health.complaints.level.value,
         "bounces": health.bounces.level.value,

@@ -22,6 +22,7 @@ class EditionState(StrEnum):
     MISSED = "missed"
     WITHDRAWN = "withdrawn"
     CANCELLED = "cancelled"
+    UNRECORDED = "unrecorded"
 
 
 TAKEN_BACK_STATES = (EditionState.WITHDRAWN, EditionState.CANCELLED)
@@ -49,7 +50,8 @@ class Edition(Base):
     """What became of one slot of a list, or an edition with a single correction or question.
 
     There is one digest per list and local date: frozen with its content, empty because there was no
-    news, missed because NIF was down for too long, or taken back by a person before it was mailed.
+    news, missed because NIF was down for too long, taken back by a person before it was mailed, or
+    unrecorded: it was mailed, but a database that went back in time has nothing else of it.
     So five schedulers, or a restart at digest time, make one edition. A note gets at most one
     edition per list, whatever the date; its slot is the local date on which it was made.
     """

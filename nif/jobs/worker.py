@@ -38,6 +38,11 @@ from nif.sends.provider_events import process_next_event_post
 from nif.sends.reconciliation import reconcile_batches
 from nif.sends.reports import list_deliverable_sends
 from nif.sends.suppression_sync import pull_suppressions_if_due, push_suppressions_if_due
+from nif.sends.unknown_attempts import (
+    compare_with_journal,
+    has_unknown_attempts,
+    tell_staff_of_unknown_attempts,
+)
 from nif.services import Services
 from nif.signups import attack_mode, held, proof_of_work
 from nif.signups.requests import process_signups, watch_for_attack
@@ -113,6 +118,7 @@ class Worker:
                 clock=no_jump,
             ),
             "publish_due_stories": Job(5, self.publish_due_stories, clock=settled),
+            "compare_with_journal": Job(5, self.is_database_current),
             "make_due_digests": Job(5, self.make_due_digests, clock=settled),
             "plan_correction_sends": Job(5, self.plan_correction_sends, clock=no_jump),
             "start_deliveries": Job(2, self.start_deliveries, clock=no_jump),
@@ -204,7 +210,23 @@ class Worker:
             clock=utc_now,
         )
 
+    def is_database_current(self) -> bool:
+        """Does the database know all attempts? While it does not, staff are told of it, once."""
+        services, now = self.services, utc_now()
+        with services.database.transaction() as session:
+            if services.journal is None:
+                is_current = not has_unknown_attempts(session)
+            else:
+                is_current = compare_with_journal(session, services.journal, now=now)
+        if not is_current and tell_staff_of_unknown_attempts(
+            services.database.transaction, services.mail_writer, now=now
+        ):
+            log.error("the database went back in time; nothing is sent until it is reconciled")
+        return is_current
+
     def advance_campaigns(self) -> None:
+        if not self.is_database_current():
+            return
         while advance_next_campaign(self.services.database.transaction, now=utc_now()):
             pass
 
@@ -239,8 +261,11 @@ class Worker:
     def make_digests_until(self, now: datetime) -> list[dict[str, Any]]:
         """Make the digest of every slot due by `now`; returns what became of each.
 
-        An error with one list does not affect the others.
+        An error with one list does not affect the others. None is made where the database went
+        back in time.
         """
+        if not self.is_database_current():
+            return []
         with self.services.database.reading() as session:
             slugs = [mailing_list.slug for mailing_list in all_lists(session)]
         results: list[dict[str, Any]] = []
@@ -253,6 +278,8 @@ class Worker:
 
     def plan_correction_sends(self) -> None:
         """Plan the sends of serious corrections, each note in its own transaction."""
+        if not self.is_database_current():
+            return
         now = utc_now()
         with self.services.database.reading() as session:
             due = correction_sends.list_notes_to_mail(session, now=now)
@@ -311,6 +338,8 @@ class Worker:
             names = detach_expired_files(session, now=now)
         for name in names:
             delete_import_file(self.services.settings.imports, name)
+        if self.services.journal is not None:
+            self.services.journal.delete_old(now=now)
         # Until it is truncated, SQLite's write-ahead log still contains deleted rows.
         self.services.database.truncate_wal()
 
@@ -366,6 +395,7 @@ def run_worker(services: Services) -> None:
             # The second instance of a long job ends at once.
             most = 2 if job.is_long else 1
             scheduler.add_job(worker.tick, ticks.Every(job.seconds), [name], max_instances=most)
+    worker.tick("compare_with_journal")
     scheduler.start()
     watch = ticks.JumpWatch(scheduler)
     watch.start()

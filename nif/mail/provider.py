@@ -11,6 +11,9 @@ from nif.mail.message import Message, MessageCopy
 MAX_COPIES_PER_REQUEST = 1000
 """SendGrid accepts no more in one request (v3 Mail Send, personalizations)."""
 
+INSTALLATION_MARK = "nif_i"
+"""The custom argument that names the installation: several may share an account."""
+
 
 @dataclass(frozen=True)
 class BatchRequest:

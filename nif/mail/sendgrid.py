@@ -27,6 +27,7 @@ from sendgrid.helpers.eventwebhook.eventwebhook_header import EventWebhookHeader
 from nif.logs import redact
 from nif.mail.message import Message, MessageCopy
 from nif.mail.provider import (
+    INSTALLATION_MARK,
     AccountLocked,
     BatchRequest,
     Fence,
@@ -80,7 +81,9 @@ class SendGridMailer(Mailer):
     has_suppression_list = True
     reports_by_events = True
 
-    def __init__(self, api_key: str, host: str, connections: int) -> None:
+    def __init__(
+        self, api_key: str, host: str, connections: int, *, installation: str = ""
+    ) -> None:
         client = SendGridAPIClient(api_key, host=host)
         self._host = client.host
         self._headers = {**client.client.request_headers, "Content-Type": "application/json"}
@@ -88,6 +91,7 @@ class SendGridMailer(Mailer):
             maxsize=connections, timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
         )
         self._last_used = time.monotonic()
+        self._marks = {INSTALLATION_MARK: installation} if installation else {}
 
     def build_request(
         self,
@@ -108,7 +112,7 @@ class SendGridMailer(Mailer):
                 {"type": "text/plain", "value": message.text},
                 {"type": "text/html", "value": message.html},
             ],
-            "custom_args": {"nif_a": attempt},
+            "custom_args": {"nif_a": attempt, **self._marks},
             "tracking_settings": TRACKING_OFF,
         }
         if all(TRANSACTIONAL_MARK in copy.custom_args for copy in copies):

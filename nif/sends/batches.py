@@ -40,6 +40,7 @@ from nif.sends.models import (
 from nif.sends.repermission import RepermissionCampaign, RepermissionKind
 from nif.sends.send_quota import NO_SEND_LIMITS, SendLimits
 from nif.sends.subscriber_activity import was_active_since
+from nif.sends.unknown_attempts import knows_all_attempts
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,
@@ -55,7 +56,8 @@ from nif.subscriptions.models import (
 class ClaimedBatch:
     """A batch that one worker is to post, and the attempt that was recorded for it.
 
-    `subscribers` pairs ids with addresses, in the order in which they are posted.
+    `subscribers` pairs ids with addresses, in the order in which they are posted. `id_range` is
+    that of the batch, which holds skipped subscribers too.
     """
 
     send_id: int
@@ -64,6 +66,7 @@ class ClaimedBatch:
     started_at: datetime
     subscribers: list[tuple[int, str]]
     fence: Fence | None = None
+    id_range: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,8 @@ def claim_batch(
             last_id = subscribers[copies][0] - 1
             split_batch(session, batch.id, last_id + 1)
             del subscribers[copies:]
-        claimed = ClaimedBatch(send_id, batch.id, uuid4().hex, now, subscribers, fence)
+        id_range = batch.first_subscriber_id, last_id
+        claimed = ClaimedBatch(send_id, batch.id, uuid4().hex, now, subscribers, fence, id_range)
         _record_attempt(session, batch, claimed, last_id, terms.lease_id)
         return claimed
     return None
@@ -170,6 +174,7 @@ _NEXT_BATCH: Any = (
         Batch.state == BatchState.PLANNED,
         Send.state == SendState.SENDING,
         Send.starts_at <= bindparam("now", type_=Send.starts_at.type),
+        knows_all_attempts(),
     )
     .order_by(Batch.first_subscriber_id)
     .limit(1)

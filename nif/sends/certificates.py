@@ -13,6 +13,7 @@ from nif.database import Database
 from nif.sends.departures import count_departures
 from nif.sends.models import Batch, BatchState, Delivery, Send
 from nif.sends.reputation import count_send_events
+from nif.sends.unknown_attempts import count_unknown_attempts
 from nif.spreadsheets import write_csv
 from nif.subscriptions.models import Subscriber
 
@@ -93,6 +94,7 @@ class SendCertificate:
 
     `deliveries_sha256` is a SHA-256 over one line a delivery ("id status attempt"), in the order of
     subscriber ids. It shows whether a list of deliveries belongs to this certificate.
+    `unknown_attempts` counts attempts of this send that the database does not know.
     """
 
     send_id: int
@@ -117,6 +119,7 @@ class SendCertificate:
     recalled: int = 0
     deliveries_sha256: str = ""
     event_counts: dict[str, int] = field(default_factory=dict)
+    unknown_attempts: int = 0
     contradictions: list[str] = field(default_factory=list)
 
     @property
@@ -139,7 +142,8 @@ class SendCertificate:
     @property
     def is_complete(self) -> bool:
         """Is every delivery settled, was nobody mailed twice, and does everything add up?"""
-        return not (self.contradictions or self.undecided or self.pending or self.twice)
+        is_open = self.undecided or self.pending or self.unknown_attempts
+        return not (self.contradictions or is_open or self.twice)
 
 
 def certify_send(database: Database, send_id: int, *, now: datetime) -> SendCertificate:
@@ -166,6 +170,7 @@ def certify_send(database: Database, send_id: int, *, now: datetime) -> SendCert
             _count_in_certificate(certificate, delivery)
             line = f"{delivery.subscriber_id} {delivery.status} {delivery.attempt_id or '-'}\n"
             digest.update(line.encode())
+        certificate.unknown_attempts = count_unknown_attempts(session, send_id)
         rows = select(func.count()).select_from(Delivery).where(Delivery.send_id == send_id)
         deliveries = session.scalar(rows) or 0
     certificate.deliveries_sha256 = digest.hexdigest()

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from nif.database import Base, add_counts, table_of
 from nif.mail.provider import AccountLocked, NotAccepted, Unavailable, Uncertain
+from nif.sends.journal import JournalFailed
 
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=10)
@@ -32,6 +33,7 @@ class BreakerCause(StrEnum):
     INVALID_KEY = "invalid_key"
     LOCKED = "locked"
     FAILING = "failing"
+    JOURNAL = "journal"
 
 
 class CircuitBreaker(Base):
@@ -172,6 +174,8 @@ def _trip_for(
     if isinstance(error, AccountLocked):
         cause = BreakerCause.INVALID_KEY if error.status == 401 else BreakerCause.LOCKED
         return cause, LOCKED_WAIT
+    if isinstance(error, JournalFailed):
+        return BreakerCause.JOURNAL, _back_off(FIRST_WAIT, failures - 1)
     if isinstance(error, Unavailable) and error.retry_after is not None:
         return BreakerCause.RATE_LIMITED, timedelta(seconds=error.retry_after)
     if isinstance(error, Unavailable):

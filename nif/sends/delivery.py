@@ -17,16 +17,18 @@ from sqlalchemy.orm import Session
 
 from nif.database import Transaction
 from nif.editions import messages
-from nif.editions.models import Edition
+from nif.editions.models import Edition, EditionItem, EditionNote
 from nif.links import Links
 from nif.mail.message import Message, MessageCopy
 from nif.mail.provider import BatchRequest, Fence, Mailer, NotAccepted, Uncertain
 from nif.sends import circuit_breaker, leases, outcomes
 from nif.sends.batches import ClaimedBatch, ClaimTerms, RetryLater, claim_batch
+from nif.sends.journal import EditionSign, Journal, JournalEntry, JournalFailed
 from nif.sends.leases import Heartbeat
 from nif.sends.models import Batch, BatchState, Send
 from nif.sends.repermission import AnswerLinks, answer_links_of_send
 from nif.sends.send_quota import NO_SEND_LIMITS, SendLimits
+from nif.sends.unknown_attempts import compare_with_journal
 from nif.subscriptions.lifecycle import list_unsubscribe_headers
 from nif.tokens import TokenPurpose, Tokens
 
@@ -49,6 +51,7 @@ class DeliveryContext:
     lease: timedelta = timedelta(seconds=90)
     limits: SendLimits = NO_SEND_LIMITS
     fence_ahead: timedelta | None = None
+    journal: Journal | None = None
     stopping: Event = field(default_factory=Event)
     may_claim: Callable[[], bool] = lambda: True
 
@@ -70,6 +73,7 @@ class DeliveryRun:
     personalize: Personalizer
     heartbeat: Heartbeat
     terms: ClaimTerms
+    edition: EditionSign
 
 
 RECORD_RETRY_SECONDS = (0.2, 1.0, 5.0)
@@ -114,12 +118,27 @@ def _begin_run(context: DeliveryContext, send_id: int, heartbeat: Heartbeat) -> 
     with context.transaction() as session:
         send = session.get_one(Send, send_id)
         edition, answer_links = session.get_one(Edition, send.edition_id), None
+        sign = _sign_of_edition(session, send)
         if edition.is_repermission:
             answer_links = answer_links_of_send(session, send, context.links, context.tokens)
     ids = send_id, send.list_id
     personalize = make_personalizer(ids, context.links, context.tokens, answer_links)
     terms = ClaimTerms(heartbeat.lease_id, context.lease, context.limits)
-    return DeliveryRun(context, send_id, edition.as_message(), personalize, heartbeat, terms)
+    return DeliveryRun(context, send_id, edition.as_message(), personalize, heartbeat, terms, sign)
+
+
+def _sign_of_edition(session: Session, send: Send) -> EditionSign:
+    """What the journal holds of the edition of a send."""
+    edition = send.edition
+    items = select(EditionItem.story_id, EditionItem.revision_id).order_by(EditionItem.position)
+    notes = select(EditionNote.note_id).where(EditionNote.edition_id == edition.id)
+    return EditionSign(
+        send.mailing_list.slug,
+        edition.slot,
+        edition.occasion,
+        [(row[0], row[1]) for row in session.execute(items.filter_by(edition_id=edition.id))],
+        session.scalars(notes.order_by(EditionNote.note_id)).all(),
+    )
 
 
 def make_personalizer(
@@ -185,7 +204,7 @@ def _post_batches(
                 retry = claimed
                 break
             if request := _build_request(run, claimed):
-                post = pool.submit(_post_request, run, request)
+                post = pool.submit(_post_request, run, claimed, request)
                 overdue_at = time.monotonic() + MAX_REQUEST_TIME.total_seconds()
                 in_flight[post] = InFlightPost(claimed, overdue_at)
         if in_flight:
@@ -209,10 +228,24 @@ def _claim_next_batch(run: DeliveryRun) -> ClaimedBatch | RetryLater | None:
         return None
     used_before, heartbeat.was_used = heartbeat.was_used, True
     with context.transaction() as session:
-        claimed = claim_batch(session, run.send_id, run.terms, fence=fence, now=context.clock())
+        claimed = _compare_and_claim(session, run, fence)
     # Set only after the commit: a claim whose commit may have succeeded needs its lease.
     heartbeat.was_used = used_before or isinstance(claimed, ClaimedBatch)
     return claimed
+
+
+def _compare_and_claim(
+    session: Session, run: DeliveryRun, fence: Fence | None
+) -> ClaimedBatch | RetryLater | None:
+    """Claim the next batch; None where the journal knows more than the database, too."""
+    now, journal = run.context.clock(), run.context.journal
+    try:
+        if journal is not None and not compare_with_journal(session, journal, now=now):
+            return None
+    except JournalFailed as error:
+        circuit_breaker.record_provider_failure(session, error, now=now)
+        return None
+    return claim_batch(session, run.send_id, run.terms, fence=fence, now=now)
 
 
 def _request_fence(context: DeliveryContext, send_id: int) -> Fence | None:
@@ -269,7 +302,18 @@ def _wait_for_quota(context: DeliveryContext, retry: RetryLater) -> bool:
     return not context.stopping.wait(max(0.0, wait_for.total_seconds()))
 
 
-def _post_request(run: DeliveryRun, request: BatchRequest) -> str | None:
+def _post_request(run: DeliveryRun, claimed: ClaimedBatch, request: BatchRequest) -> str | None:
+    if run.context.journal is not None:
+        run.context.journal.append(
+            JournalEntry(
+                claimed.attempt_id,
+                claimed.send_id,
+                run.edition,
+                *claimed.id_range,
+                request.size,
+                claimed.started_at,
+            )
+        )
     if not run.heartbeat.is_safe():
         raise outcomes.WorkerTooLate("the worker was held up for too long to post safely")
     return run.context.mailer.post(request)

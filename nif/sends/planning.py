@@ -14,6 +14,7 @@ from nif.editions.models import Edition, EditionItem, EditionState
 from nif.errors import Conflict
 from nif.mail.provider import MAX_COPIES_PER_REQUEST
 from nif.sends.models import Batch, BatchState, Delivery, DeliveryOutcome, Send, SendState
+from nif.sends.unknown_attempts import require_known_attempts
 from nif.sends.withdrawals import find_earlier_send
 from nif.stories.models import Revision
 from nif.subscriptions.models import Subscriber, Subscription, SubscriptionState, SubscriptionTag
@@ -61,8 +62,10 @@ def plan_send(
     subscribers whose ids it selects get one, whatever topics they chose. The audience is frozen
     here: later subscribers get the next edition.
 
-    Returns None where the edition already has a send. Raises Conflict where it is not frozen.
+    Returns None where the edition already has a send. Raises Conflict where it is not frozen, or
+    the database went back in time.
     """
+    require_known_attempts(session)
     if edition.state is not EditionState.FROZEN:
         raise Conflict(f"This edition is {edition.state.value}: there is nothing to send.")
     send = insert_if_new(

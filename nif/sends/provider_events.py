@@ -2,7 +2,8 @@
 
 Any order and any repetition of the same events leads to the same state. The content of a post is
 untrusted until it is matched with an attempt of this installation; events about mail that NIF did
-not send change nothing.
+not send change nothing. Where they are about mail that this installation did send, and of which its
+database knows nothing, they stop all sending: see `unknown_attempts`.
 """
 
 import json
@@ -34,6 +35,7 @@ from nif.sends.models import (
     Send,
     SendEventCount,
 )
+from nif.sends.unknown_attempts import record_unknown_events
 from nif.subscriptions import suppression_outbox
 from nif.subscriptions.consent import ConsentContext
 from nif.subscriptions.lifecycle import unsubscribe_from_list
@@ -94,7 +96,7 @@ class ParsedEvent(NamedTuple):
     """The parts of an event that NIF acts on. `happened_at` is in Unix seconds.
 
     `is_transactional`: it is about a transactional email, not about a send. `is_canary`: it is
-    about a canary, whose mark is then its `attempt_id`.
+    about a canary, whose mark is then its `attempt_id`. `item` is the event as it was posted.
     """
 
     id: str
@@ -107,6 +109,7 @@ class ParsedEvent(NamedTuple):
     address: str | None
     is_transactional: bool = False
     is_canary: bool = False
+    item: Mapping[str, Any] = {}
 
     @property
     def moment(self) -> datetime:
@@ -177,6 +180,9 @@ def _process_events(
     sends: dict[str | None, int] = {attempt_id: send_id for attempt_id, send_id, _ in rows}
     lists: dict[str | None, int] = {attempt_id: list_id for attempt_id, _, list_id in rows}
     ours = [event for event in new if event.attempt_id in sends]
+    if unknown := [event for event in new if event.attempt_id and event.attempt_id not in sends]:
+        about_sends = [event for event in unknown if not event.is_transactional]
+        record_unknown_events(session, about_sends, now=now)
     _mark_attempts_reported(session, ours, received_at)
     counts = Counter((sends[event.attempt_id], event.kind) for event in ours)
     by_kind = [
@@ -232,6 +238,7 @@ def _parse_event(item: dict[str, Any]) -> ParsedEvent:
         address=address,
         is_transactional="nif_l" in item,
         is_canary="nif_c" in item,
+        item=item,
     )
 
 

@@ -36,6 +36,7 @@ from nif.sends.outcomes import UNDECIDED_STATES
 from nif.sends.reconciliation import evidence_about, read_event_stream
 from nif.sends.repermission import RepermissionCampaign
 from nif.sends.reputation import MailHealth, count_events_of_sends, mail_health_of_send
+from nif.sends.unknown_attempts import knows_all_attempts
 from nif.subscriptions.models import (
     DailyListCount,
     ListMetric,
@@ -58,7 +59,8 @@ def list_deliverable_sends(session: Session, *, now: datetime) -> Sequence[int]:
         RepermissionCampaign.edition_id == Send.edition_id, RepermissionCampaign.available_at > now
     )
     query = select(Send.id).where(
-        Send.state == SendState.SENDING, Send.starts_at <= now, planned.exists(), ~waits.exists()
+        *(Send.state == SendState.SENDING, Send.starts_at <= now, knows_all_attempts()),
+        *(planned.exists(), ~waits.exists()),
     )
     return session.scalars(query.order_by(Send.id)).all()
 

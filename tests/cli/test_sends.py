@@ -9,6 +9,7 @@ from nif.clock import utc_now
 from nif.database import Database
 from nif.sends.circuit_breaker import BreakerCause, CircuitBreaker
 from nif.sends.models import Batch, BatchState, Send, SendState
+from nif.sends.unknown_attempts import UnknownAttempt
 from tests.cli.conftest import Run
 from tests.factories import a_plain_send
 from tests.sends.test_departures import mailed_twice
@@ -107,3 +108,25 @@ def test_an_unknown_send_is_refused_in_a_sentence(run: Run, command: str) -> Non
     ended = run("send", command, "999")
 
     assert (ended.status, ended.error) == (1, "nif: There is no such send.\n")
+
+
+def test_unknown_attempts_are_listed_and_settled_only_when_asked(
+    run: Run, database: Database, send_id: str
+) -> None:
+    assert run("send", "reconcile-journal", "--json").data == {"unknown": [], "settled_as": None}
+    with database.transaction() as session:
+        session.add(
+            UnknownAttempt(
+                id="f" * 32, found_at=utc_now(), source="journal", send_id=int(send_id), copies=3
+            )
+        )
+
+    listed = run("send", "reconcile-journal", "--json")
+    assert (listed.status, listed.data["unknown"][0]["attempt"]) == (1, "f" * 32)
+    shown = run("send", "show", send_id, "--json").data
+    assert shown["unknown_attempts"] == 1
+    assert "went back in time" in shown["stopped_because"]
+    assert "1 unknown attempts, settled as uncertain" in (
+        run("send", "reconcile-journal", "--as", "uncertain").text
+    )
+    assert run("send", "show", send_id, "--json").data["stopped_because"] is None

@@ -1,5 +1,6 @@
 """Labels and explanations of the states of sends, slots and the circuit breaker, for admins."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ from nif.sends.departures import Departures
 from nif.sends.models import Send, SendState, SendStopCause
 from nif.sends.reputation import BOUNCE_LIMITS, COMPLAINT_LIMITS
 from nif.sends.send_quota import SendLimits
+from nif.sends.unknown_attempts import UnknownAttempt
 from nif.web.admin.charts import format_percent
 
 SLOT_LABELS = {
@@ -19,6 +21,10 @@ SLOT_LABELS = {
     EditionState.MISSED: ("Missed because NIF was down", "Missed"),
     EditionState.WITHDRAWN: ("Undone before anything was sent", "Undone"),
     EditionState.CANCELLED: ("Cancelled before anything was sent", "Cancelled"),
+    EditionState.UNRECORDED: (
+        "Sent, but its records were lost when the database went back in time",
+        "Sent, unrecorded",
+    ),
 }
 """The outcome of a slot: a sentence, and a tag of one or two words."""
 
@@ -117,6 +123,12 @@ _BREAKER_EXPLANATIONS = {
         "domain, and check whether the account is suspended or out of credits. Then press "
         "“Try now”.",
     ),
+    BreakerCause.JOURNAL: TroubleExplanation(
+        "The journal of what is posted cannot be written or read. NIF posts nothing without it, "
+        "so that nobody is mailed twice after a restore. Nothing is lost.",
+        "Check the disk or the bucket that NIF_JOURNAL names: is it full, or not writable? NIF "
+        "retries automatically.",
+    ),
     BreakerCause.FAILING: TroubleExplanation(
         "SendGrid does not answer or reports internal errors. Batches in flight are undecided and "
         "are not sent again until there is proof.",
@@ -125,6 +137,19 @@ _BREAKER_EXPLANATIONS = {
         "Retrying",
     ),
 }
+
+
+def explain_unknown_attempts(unknown: Sequence[UnknownAttempt]) -> TroubleExplanation:
+    """What it means that mail was sent of which the database knows nothing."""
+    count, copies = len(unknown), sum(one.copies or 0 for one in unknown)
+    batches = "1 batch was" if count == 1 else f"{count:,} batches were"
+    of_mail = f" ({copies:,} copies)" if copies else ""
+    return TroubleExplanation(
+        f"The database went back in time: {batches} posted{of_mail} that it does not know, so it "
+        "is older than what was sent. Nothing is sent and no digest is made. Nothing is lost.",
+        "An operator lists them with `nif send reconcile-journal` and decides there. After that "
+        "sending goes on by itself.",
+    )
 
 
 def explain_pause(send: Send) -> TroubleExplanation | None:
@@ -203,6 +228,12 @@ def explain_incompleteness(certificate: SendCertificate) -> list[str]:
         sentences.append(f"{pending:,} {was} not sent, because the send was cancelled.")
     elif pending:
         sentences.append(f"{pending:,} {'is' if pending == 1 else 'are'} pending.")
+    if certificate.unknown_attempts:
+        sentences.append(
+            f"{certificate.unknown_attempts:,} attempts were made of which the database knows "
+            "nothing, since it went back in time. Some of these subscribers may have been mailed "
+            "though they are not counted."
+        )
     return sentences + [
         f"The records do not add up: {fault}. Please report this."
         for fault in certificate.contradictions

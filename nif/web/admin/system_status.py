@@ -12,6 +12,7 @@ from nif.clock import utc_now
 from nif.mail.transactional import list_undeliverable_emails
 from nif.sends import canaries, circuit_breaker, periodic_tasks, provider_events, suppression_sync
 from nif.sends.reports import list_failed_event_posts
+from nif.sends.unknown_attempts import list_unknown_attempts
 from nif.signups import attack_mode
 from nif.web.access import Access
 from nif.web.admin import send_status
@@ -62,24 +63,32 @@ def reprocess_events(action: StaffAction, form: WhereFromForm) -> ResponseReturn
 
 @blueprint.app_context_processor
 def status_banner() -> dict[str, Any]:
-    """For every admin page: the open circuit breaker and the attack mode, if any."""
+    """For every admin page: the tripped circuit breaker, the attack mode, and whether the database
+    went back in time.
+    """
     if not (request.blueprint or "").startswith("admin_"):
         return {}
     now = utc_now()
     try:
         with reading() as session:
             breaker = circuit_breaker.find_tripped_breaker(session)
+            unknown = list_unknown_attempts(session)
             attack = attack_mode.find_active_attack_mode(session, now=now)
     except OperationalError:
         # The error page for a database that does not answer uses this too.
         breaker = attack = None
+        unknown = ()
     banner = breaker and {
         "explanation": send_status.explain_breaker(breaker),
         "reason": breaker.reason or "",
         "since": breaker.tripped_at or now,
         "next_try": breaker.retry_at if breaker.retry_at and breaker.retry_at > now else None,
     }
-    return {"circuit_breaker": banner, "attack_mode": attack}
+    went_back = unknown and {
+        "explanation": send_status.explain_unknown_attempts(unknown),
+        "since": min(one.found_at for one in unknown),
+    }
+    return {"circuit_breaker": banner, "attack_mode": attack, "went_back": went_back}
 
 
 @blueprint.app_template_filter("second")

@@ -12,6 +12,7 @@ from nif.sends import circuit_breaker, suppression_sync
 from nif.sends.circuit_breaker import BreakerCause, CircuitBreaker
 from nif.sends.models import ProviderEventPost
 from nif.sends.periodic_tasks import PeriodicTask
+from nif.sends.unknown_attempts import UnknownAttempt
 from tests.factories import a_plain_send
 from tests.sends.helpers import post_canary
 from tests.web.newsroom.staff import text_of
@@ -42,6 +43,7 @@ def trip_breaker(
         (BreakerCause.INVALID_KEY, "Stopped: needs you", "Check NIF_SENDGRID_API_KEY"),
         (BreakerCause.LOCKED, "Stopped: needs you", "Mail Send"),
         (BreakerCause.FAILING, "Retrying", "status.sendgrid.com"),
+        (BreakerCause.JOURNAL, "Stopped: needs you", "NIF_JOURNAL"),
     ],
 )
 def test_an_open_circuit_breaker_explains_itself_and_what_to_do(
@@ -153,3 +155,17 @@ def test_a_canary_that_nothing_was_heard_of_is_a_warning(
     assert warning in text_of(admin.get("/admin/").text)
     post_canary(database, now - timedelta(minutes=3))
     assert warning not in text_of(admin.get("/admin/").text)
+
+
+def test_a_database_that_went_back_in_time_is_named_with_what_to_do(
+    admin: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        lost = {"found_at": utc_now(), "source": "journal", "copies": 3250}
+        session.add(UnknownAttempt(id="f" * 32, **lost))
+
+    page = admin.get("/admin/sends").text
+    banner = page[page.index('class="breaker-banner"') : page.index("<main")]
+
+    for words in ("1 batch was posted (3,250 copies)", "nif send reconcile-journal", "since "):
+        assert words in banner
