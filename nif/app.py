@@ -35,6 +35,7 @@ def create_app(settings: Settings, *, check: bool = True) -> Flask:
     services = build_services(settings)
     if check:
         check_database(services)
+    services.database.keep_connection_for_events()
     return build_app(services)
 
 

@@ -36,8 +36,10 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlalchemy.types import TypeDecorator
 
 from nif.errors import Conflict, Misconfigured, NotFound
@@ -238,19 +240,37 @@ class Transaction(Protocol):
 class Database:
     """An engine and the two ways to use it: `transaction()` to change data, `reading()` to read."""
 
-    def __init__(self, url: str, keys: Sequence[bytes] = (), *, zone: str = "UTC") -> None:
-        """`keys` hash the addresses of erased people; `zone` decides the day of an event."""
-        self.engine = create_database_engine(url)
-        self.engine.update_execution_options(
-            **{SECRET_KEYS_OPTION: tuple(keys), TIME_ZONE_OPTION: zone}
-        )
-        self._readers = self.engine.execution_options(sqlite_begin="DEFERRED")
+    def __init__(
+        self, url: str, keys: Sequence[bytes] = (), *, zone: str = "UTC", connections: int = 10
+    ) -> None:
+        """`keys` hash the addresses of erased people; `zone` decides the day of an event.
 
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        with Session(self.engine, expire_on_commit=False) as session:
-            yield session
-            session.commit()
+        At most so many `connections` to PostgreSQL are open, and one more for events.
+        """
+        self._url, self._options = url, {SECRET_KEYS_OPTION: tuple(keys), TIME_ZONE_OPTION: zone}
+        self.engine = create_database_engine(url, connections)
+        self.engine.update_execution_options(**self._options)
+        self._readers = self.engine.execution_options(sqlite_begin="DEFERRED")
+        self._for_events: Engine | None = None
+
+    def transaction(self) -> AbstractContextManager[Session]:
+        return _transaction(self.engine)
+
+    def keep_connection_for_events(self) -> None:
+        """Open a connection that only `event_transaction` uses, so that nothing else can take it.
+
+        A process that receives events calls this when it starts. SQLite needs no connections.
+        Raises OperationalError where the database has none left.
+        """
+        if self.engine.dialect.name == "sqlite" or self._for_events is not None:
+            return
+        self._for_events = create_database_engine(self._url, 1)
+        self._for_events.update_execution_options(**self._options)
+        self._for_events.connect().close()
+
+    def event_transaction(self) -> AbstractContextManager[Session]:
+        """A transaction that stores events, on the connection kept for them if there is one."""
+        return _transaction(self._for_events or self.engine)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -295,11 +315,31 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+        if self._for_events is not None:
+            self._for_events.dispose()
 
 
-def create_database_engine(url: str) -> Engine:
+@contextmanager
+def _transaction(engine: Engine) -> Iterator[Session]:
+    with Session(engine, expire_on_commit=False) as session:
+        yield session
+        session.commit()
+
+
+class BoundedPool(QueuePool):
+    """A pool of connections. To wait for one in vain is an error of the database like any other."""
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        try:
+            return super()._do_get()
+        except PoolTimeout as error:
+            waited = TimeoutError(f"all {self.size()} connections of this process are in use")
+            raise OperationalError(None, None, waited) from error
+
+
+def create_database_engine(url: str, connections: int = 10) -> Engine:
     """An engine with the settings that NIF depends on."""
-    pool: dict[str, Any] = {"hide_parameters": True, "pool_size": 10, "max_overflow": 10}
+    pool: dict[str, Any] = {"hide_parameters": True, "poolclass": BoundedPool}
     if url.startswith("sqlite"):
         path = make_url(url).database
         if path and path != ":memory:":
@@ -307,15 +347,19 @@ def create_database_engine(url: str) -> Engine:
             with suppress(OSError):
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
         options: dict[str, Any] = {"isolation_level": None, "timeout": 15}
-        engine = create_engine(url, connect_args=options, **pool)
+        engine = create_engine(url, connect_args=options, pool_size=10, max_overflow=10, **pool)
         event.listen(engine, "connect", _set_sqlite_pragmas)
         event.listen(engine, "begin", _begin_sqlite_transaction)
         return engine
     options = {"connect_timeout": 5, "options": "-c statement_timeout=60000 -c timezone=UTC"}
-    engine = create_engine(url, pool_timeout=10, connect_args=options, **pool)
+    pool |= {"pool_size": connections, "max_overflow": 0, "pool_timeout": CONNECTION_WAIT_SECONDS}
+    engine = create_engine(url, connect_args=options, **pool)
     _ping_idle_connections(engine)
     return engine
 
+
+CONNECTION_WAIT_SECONDS = 10.0
+"""How long a thread waits for one of its process's connections."""
 
 PING_AFTER_IDLE_SECONDS = 1.0
 """After so many idle seconds a connection is tested, because it may have been cut."""

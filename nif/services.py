@@ -85,7 +85,12 @@ class Services:
 
 def build_services(settings: Settings) -> Services:
     """Build the services. Nothing is started and no network connection is made."""
-    database = Database(settings.database, settings.keys, zone=settings.time_zone)
+    database = Database(
+        settings.database,
+        settings.keys,
+        zone=settings.time_zone,
+        connections=settings.database_connections,
+    )
     return Services(
         settings=settings,
         database=database,

@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     instance_dir: Path = PROJECT / "instance"
     ledger_key_file: Path | None = None
     database_url: str = ""
+    database_connections: int = Field(default=10, ge=5, le=1000)
     queue_url: str = ""
     secret_key: SecretStr = SecretStr("")
     secret_key_fallbacks: WordList = ()

@@ -101,16 +101,16 @@ def server(*, durable: bool = False) -> Iterator[Server]:
 
 
 @contextmanager
-def cluster(*, durable: bool = False) -> Iterator[Cluster]:
-    own = start(durable=durable)
+def cluster(*, durable: bool = False, connections: int = 100) -> Iterator[Cluster]:
+    own = start(durable=durable, connections=connections)
     try:
         yield own
     finally:
         own.stop()
 
 
-def start(*, durable: bool = False) -> Cluster:
-    """Start a cluster on a free port of 127.0.0.1.
+def start(*, durable: bool = False, connections: int = 100) -> Cluster:
+    """Start a cluster on a free port of 127.0.0.1, which accepts so many connections.
 
     For speed it may lose data when the power fails, unless `durable`: then it writes to the disk as
     PostgreSQL does by default. Both survive `restart("immediate")`.
@@ -118,7 +118,7 @@ def start(*, durable: bool = False) -> Cluster:
     Raises Unavailable where there are no binaries, or they do not start.
     """
     try:
-        return _start(find_binaries(), durable=durable)
+        return _start(find_binaries(), durable=durable, connections=connections)
     except (OSError, subprocess.CalledProcessError) as problem:
         raise Unavailable(_explain(problem)) from problem
 
@@ -164,7 +164,7 @@ def find_binaries() -> Path:
     )
 
 
-def _start(binaries: Path, *, durable: bool) -> Cluster:
+def _start(binaries: Path, **given: Any) -> Cluster:
     # PostgreSQL refuses to run as root, so another user owns the folder and can enter it.
     folder = Path(tempfile.mkdtemp(prefix="nif-pg-", dir="/tmp" if _owner() else None))
     if owner := _owner():
@@ -172,7 +172,7 @@ def _start(binaries: Path, *, durable: bool) -> Cluster:
     guard = _guard(binaries, folder)
     try:
         _initdb(binaries, folder)
-        port = _start_on_free_port(binaries, folder, durable=durable)
+        port = _start_on_free_port(binaries, folder, **given)
     except BaseException:
         guard.communicate()
         raise
@@ -185,11 +185,11 @@ def _initdb(binaries: Path, folder: Path) -> None:
     _run(binaries / "initdb", "--no-sync", *who, *locale, folder / "data")
 
 
-def _start_on_free_port(binaries: Path, folder: Path, *, durable: bool) -> int:
+def _start_on_free_port(binaries: Path, folder: Path, **given: Any) -> int:
     # Another process may take the port before PostgreSQL listens on it.
     for attempts_left in (2, 1, 0):
         port = _free_port()
-        options = ("-o", _options(folder, port, durable=durable))
+        options = ("-o", _options(folder, port, **given))
         try:
             _pg_ctl(binaries, "start", *options, "-D", folder / "data", "-l", folder / "log")
         except subprocess.CalledProcessError:
@@ -200,12 +200,12 @@ def _start_on_free_port(binaries: Path, folder: Path, *, durable: bool) -> int:
     return port
 
 
-def _options(folder: Path, port: int, *, durable: bool) -> str:
+def _options(folder: Path, port: int, *, durable: bool, connections: int) -> str:
     options = {
         "listen_addresses": "127.0.0.1",
         "port": port,
         "unix_socket_directories": folder,
-        "max_connections": 100,
+        "max_connections": connections,
         "timezone": "UTC",
     }
     if not durable:

@@ -1,5 +1,6 @@
 """Jobs that the database gave no connection wait, each time longer, and say so once."""
 
+import logging
 import time
 from threading import Lock
 
@@ -55,3 +56,21 @@ class ConnectionBackoff:
             if self._waiting.pop(job, None) is not None and not self._waiting:
                 seconds = round(self._ticks() - self._began_at)
                 log.info("all jobs have connections again", seconds=seconds, failed=self._failures)
+
+
+class OncePerMinute(logging.Filter):
+    """Lets a message of huey's through once a minute, in one line: it logs each failed look."""
+
+    def __init__(self, ticks: Ticks = time.monotonic) -> None:
+        super().__init__()
+        self._ticks, self._logged_at = ticks, dict[str, float]()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now, last = self._ticks(), self._logged_at.get(str(record.msg))
+        if last is not None and now - last < LONGEST_WAIT:
+            return False
+        self._logged_at[str(record.msg)] = now
+        if record.exc_info and (error := record.exc_info[1]) is not None:
+            record.msg = f"{record.msg} ({type(error).__name__})"
+            record.exc_info = None
+        return True

@@ -6,6 +6,7 @@ between two runs.
 """
 
 import gc
+import logging
 import threading
 import time
 from collections import defaultdict
@@ -25,7 +26,7 @@ from nif.editions.models import EditionState
 from nif.imports.imports import delete_import_file, detach_expired_files
 from nif.imports.runner import ImportContext, run_due_imports
 from nif.jobs import ticks
-from nif.jobs.backoff import ConnectionBackoff, is_without_connection
+from nif.jobs.backoff import ConnectionBackoff, OncePerMinute, is_without_connection
 from nif.jobs.clock_jumps import JumpFollower
 from nif.ledger.checkpoints import create_checkpoint
 from nif.mail.transactional import send_transactional_emails
@@ -101,7 +102,7 @@ class Worker:
         self._lease_watch = leases.LeaseWatch(services.settings.send_lease)
         self.clock = SettledClock()
         self._jumps = JumpFollower(services, self.clock)
-        self._backoff = ConnectionBackoff()
+        self.backoff = ConnectionBackoff()
         self.jobs = self._all_jobs()
 
     def _all_jobs(self) -> dict[str, Job]:
@@ -163,17 +164,23 @@ class Worker:
 
         An exception is logged, but not each one for lack of a connection.
         """
-        if not (self._backoff.may_run(name) and self._has_clock_for(self.jobs[name])):
+        if not (self.backoff.may_run(name) and self._has_clock_for(self.jobs[name])):
             return
         try:
             self.run(name, *ids)
         except Exception as error:
             if is_without_connection(error):
-                self._backoff.record_failure(name, error)
+                self.backoff.record_failure(name, error)
             else:
                 log.exception("job failed", job=name)
         else:
-            self._backoff.record_success(name)
+            self.backoff.record_success(name)
+
+    def _log_unless_unconnected(self, error: Exception, message: str, **details: object) -> None:
+        """Log the error of one of several things to do; without a connection the rest fails too."""
+        if is_without_connection(error):
+            raise error
+        log.error(message, exc_info=error, **details)
 
     def _has_clock_for(self, job: Job) -> bool:
         # Read whatever the job needs: a clock that is not looked at notices no jump.
@@ -245,8 +252,10 @@ class Worker:
         now = utc_now()
         try:
             self._correct_early_records(now)
-        except Exception:
-            log.exception("what a wrong clock recorded could not be corrected")
+        except Exception as error:
+            self._log_unless_unconnected(
+                error, "what a wrong clock recorded could not be corrected"
+            )
         self.make_digests_until(now)
 
     def _correct_early_records(self, now: datetime) -> None:
@@ -272,8 +281,8 @@ class Worker:
         for slug in slugs:
             try:
                 results += self._make_digests_of_list(slug, now)
-            except Exception:
-                log.exception("digest could not be made", list=slug)
+            except Exception as error:
+                self._log_unless_unconnected(error, "digest could not be made", list=slug)
         return results
 
     def plan_correction_sends(self) -> None:
@@ -291,8 +300,8 @@ class Worker:
                         self.services.manual_send_terms,
                         now=now,
                     )
-            except Exception:
-                log.exception("correction could not be planned", note=note_id)
+            except Exception as error:
+                self._log_unless_unconnected(error, "correction could not be planned", note=note_id)
                 continue
             for send in sends:
                 size = send.audience
@@ -389,6 +398,8 @@ def run_worker(services: Services) -> None:
     worker = Worker(services)
     tune_garbage_collector()
     services.queue.handler = worker.tick
+    for name in ("Worker", "Scheduler"):
+        logging.getLogger(f"huey.consumer.{name}").addFilter(OncePerMinute())
     scheduler = ticks.make_scheduler()
     for name, job in worker.jobs.items():
         if job.seconds is not None:

@@ -14,7 +14,7 @@ from nif.errors import Invalid
 from nif.mail.sendgrid import SIGNATURE_HEADER, TIMESTAMP_HEADER, is_webhook_signed
 from nif.sends import provider_events
 from nif.web.access import Access, open_to
-from nif.web.current import services, settings, transaction
+from nif.web.current import services, settings
 
 blueprint = Blueprint("sendgrid_events", __name__)
 
@@ -35,7 +35,7 @@ def receive() -> ResponseReturnValue:
             _record_loss()
         return "", 403
     try:
-        with transaction() as session:
+        with services().database.event_transaction() as session:
             provider_events.store_event_post(session, body, now=utc_now())
     except Invalid:
         _record_loss()
@@ -53,7 +53,7 @@ _trying = Lock()
 
 def _record_loss() -> None:
     """Record that a post was turned away; while the database does not answer, a thread tries on."""
-    store, lost_at = services().database.transaction, utc_now()
+    store, lost_at = services().database.event_transaction, utc_now()
     if not _is_recorded(store, lost_at) and _trying.acquire(blocking=False):
         Thread(target=_record_at_last, args=(store, lost_at), daemon=True).start()
 
