@@ -74,7 +74,7 @@ def resume(send_id: int) -> None:
 @click.confirmation_option(prompt="Send this edition to nobody else?")
 @json_option
 def cancel(send_id: int) -> None:
-    """Cancel a send for good. Mail that was posted already cannot be recalled."""
+    """Cancel a send for good. Of what was posted, only mail behind a fence is recalled."""
     _control_send(send_id, control.cancel_send, now=utc_now())
 
 

@@ -11,6 +11,7 @@ from nif.editions.digest import withdraw_edition
 from nif.editions.models import DIGEST_OCCASION
 from nif.errors import Conflict, NotFound
 from nif.sends import outcomes, repermission, withdrawals
+from nif.sends.departures import count_departures
 from nif.sends.models import (
     Attempt,
     Batch,
@@ -20,10 +21,6 @@ from nif.sends.models import (
     Send,
     SendState,
     SendStopCause,
-)
-
-TOO_LATE_TO_UNDO = (
-    "It is too late to undo this send: some of it was accepted, or may have been. Cancel the rest."
 )
 
 LONGEST_UNDO_PERIOD = timedelta(hours=1)
@@ -37,6 +34,7 @@ def get_send(session: Session, send_id: int) -> Send:
 
 def pause_send(session: Session, send: Send) -> None:
     """Claim no more batches; requests in flight settle. Raises Conflict where it is not sending."""
+    _lock_planned_batches(session, send)
     _require_send_state(session, send, SendState.SENDING)
     send.state = SendState.PAUSED
     send.stop_cause, send.stop_detail = SendStopCause.MANUAL, "Paused by a person."
@@ -57,8 +55,9 @@ def resume_send(session: Session, send: Send, *, now: datetime) -> None:
 
 
 def cancel_send(session: Session, send: Send, *, now: datetime) -> None:
-    """Post no more of a send; what was posted stays posted. Raises Conflict where it has ended.
+    """Post no more of a send. Raises Conflict where it has ended.
 
+    What the provider holds back until its time is recalled by reconciliation.
     Where nothing of it left, its stories and corrections are new again, and its slot stays
     cancelled until a person makes its digest again.
     """
@@ -81,7 +80,8 @@ def undo_send(session: Session, send: Send, *, now: datetime) -> None:
     _lock_planned_batches(session, send)
     _require_send_state(session, send, SendState.SENDING, SendState.PAUSED)
     if withdrawals.may_have_left(session, send):
-        raise Conflict(TOO_LATE_TO_UNDO)
+        out = count_departures(session, send, now=now)
+        raise Conflict(f"It is too late to undo this send: {out}. Cancel the rest.")
     edition = send.edition
     attempts = select(Attempt.id).where(Attempt.send_id == send.id)
     was_attempted = session.scalar(attempts.limit(1)) is not None
@@ -149,7 +149,10 @@ def resolve_undecided_batch(
 
 
 def _lock_planned_batches(session: Session, send: Send) -> None:
-    """Keep workers from claiming a batch meanwhile. Before the send: a worker locks them so."""
+    """Wait for claims that are being made, and keep workers from more of them meanwhile.
+
+    So a count of what may have left has all that was claimed. Before the send: a worker locks so.
+    """
     planned = select(Batch.id).where(Batch.send_id == send.id, Batch.state == BatchState.PLANNED)
     session.execute(planned.with_for_update())
 

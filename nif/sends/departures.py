@@ -48,6 +48,7 @@ class Departures:
     recalled: int = 0
     ended: int = 0
     twice: int = 0
+    is_cancelled: bool = False
 
     @property
     def at_least(self) -> int:
@@ -60,6 +61,13 @@ class Departures:
     @property
     def is_settled(self) -> bool:
         return self.at_least == self.at_most
+
+    def __str__(self) -> str:
+        """How many copies have left; while some may still leave, at least and at most how many."""
+        if self.is_settled:
+            return f"{self.at_least:,} of {self.audience:,} copies have left"
+        span = f"at least {self.at_least:,} and up to {self.at_most:,}"
+        return f"{span} of {self.audience:,} copies have left"
 
     @property
     def not_yet_delivered(self) -> int:
@@ -92,6 +100,7 @@ def count_departures_of_sends(
             recalled=_count_recalled(session, send),
             ended=max(0, ended[send.id] - surplus),
             twice=twice[send.id].subscribers,
+            is_cancelled=send.state is SendState.CANCELLED,
         )
     return found
 

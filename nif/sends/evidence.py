@@ -242,6 +242,13 @@ def judge_silence(
     return Silence.PROOF
 
 
+def can_be_recalled(
+    attempt: UncertainAttempt, timing: ReconciliationTiming, *, now: datetime
+) -> bool:
+    """Is there time to have the provider drop an attempt before it mails anyone?"""
+    return attempt.goes_out_at is not None and now < attempt.goes_out_at - timing.recall_before
+
+
 class NextStep(StrEnum):
     """What may be done about an uncertain attempt. RELEASE: its batch may be posted again."""
 
@@ -264,7 +271,7 @@ def choose_next_step(
         return NextStep.SETTLE
     if attempt.provider_says is False or attempt.result is AttemptResult.RECALLED:
         return NextStep.RELEASE
-    if attempt.goes_out_at is not None and now < attempt.goes_out_at - timing.recall_before:
+    if can_be_recalled(attempt, timing, now=now):
         return NextStep.RECALL
     silence = judge_silence(attempt, stream, timing, now=now)
     if silence is Silence.PROOF:

@@ -68,6 +68,24 @@ def record_proven_accepted(session: Session, attempt_id: str, *, now: datetime) 
     return _mark_accepted(session, attempt_id, attempt.batch_id, None, now)
 
 
+def begin_recall_of_accepted(session: Session, attempt_id: str, *, now: datetime) -> bool:
+    """Nobody can know whether an accepted batch leaves while its recall is tried.
+
+    False where the batch is not accepted any more.
+    """
+    batch = session.scalar(
+        select(Batch)
+        .where(Batch.attempt_id == attempt_id, Batch.state == BatchState.ACCEPTED)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if batch is not None:
+        batch.state = BatchState.AWAITING_PROOF
+        attempt = session.get_one(Attempt, attempt_id)
+        attempt.result, attempt.uncertain_since = AttemptResult.RECALLING, now
+    return batch is not None
+
+
 def release_batch(
     session: Session,
     attempt_id: str,

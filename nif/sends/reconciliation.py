@@ -19,6 +19,7 @@ from nif.sends.evidence import (
     ReconciliationTiming,
     Silence,
     UncertainAttempt,
+    can_be_recalled,
     choose_next_step,
     judge_silence,
 )
@@ -34,6 +35,12 @@ from nif.sends.models import (
     Send,
     SendState,
 )
+
+LONGEST_FENCE = timedelta(hours=72)
+"""SendGrid takes no time for a mail that is further ahead."""
+
+MAX_REFUSED_RECALLS = 3
+"""SendGrid holds ten recalls at a time and refuses more, so the others are tried again later."""
 
 
 def reconcile_batches(
@@ -64,6 +71,7 @@ def reconcile_batches(
             with transaction() as session:
                 reason, result = "recalled before it went out", AttemptResult.RECALLED
                 outcomes.release_batch(session, attempt.id, reason, result=result, now=now)
+    _recall_from_cancelled_sends(transaction, mailer, timing, now=now)
     _release_fences(transaction, mailer, before=now - timing.keep_recalls)
     with transaction() as session:
         for send_id in session.scalars(
@@ -113,6 +121,59 @@ def _recall_attempt(transaction: Transaction, mailer: Mailer, attempt: Attempt) 
             .values(result=AttemptResult.UNCERTAIN)
         )
     return False
+
+
+def _recall_from_cancelled_sends(
+    transaction: Transaction, mailer: Mailer, timing: ReconciliationTiming, *, now: datetime
+) -> None:
+    """Recall what waits at the provider though its send was cancelled.
+
+    Of a cancelled send nothing is posted again. So here it does no harm that an answer may be
+    lost: the batch is undecided then, as any other. The provider may hold no more recalls for now.
+    """
+    waiting = (
+        select(Attempt)
+        .join(Batch, Batch.attempt_id == Attempt.id)
+        .join(Send, Send.id == Attempt.send_id)
+        .where(
+            Send.state == SendState.CANCELLED,
+            Send.finished_at > now - LONGEST_FENCE,
+            Batch.state == BatchState.ACCEPTED,
+            Attempt.left,
+            Attempt.fence.is_not(None),
+            Attempt.goes_out_at > now + timing.recall_before,
+        )
+        .order_by(Attempt.goes_out_at)
+    )
+    with transaction() as session:
+        attempts = session.scalars(waiting).all()
+    began, refusals = time.monotonic(), 0
+    for attempt in attempts:
+        at = now + timedelta(seconds=time.monotonic() - began)
+        is_in_time = can_be_recalled(evidence_about(attempt, now=at), timing, now=at)
+        if refusals < MAX_REFUSED_RECALLS and is_in_time:
+            refusals += not _recall_accepted(transaction, mailer, attempt, at)
+
+
+def _recall_accepted(
+    transaction: Transaction, mailer: Mailer, attempt: Attempt, now: datetime
+) -> bool:
+    """Recall an accepted attempt; False where the provider refused, so that it will leave."""
+    with transaction() as session:
+        if not outcomes.begin_recall_of_accepted(session, attempt.id, now=now):
+            return True
+    is_recalled = _recall_attempt(transaction, mailer, attempt)
+    with transaction() as session:
+        if is_recalled:
+            reason, result = "recalled: the send was cancelled", AttemptResult.RECALLED
+            outcomes.release_batch(session, attempt.id, reason, result=result, now=now)
+            send = session.get_one(Send, attempt.send_id)
+            outcomes.invalidate_pages_of_corrections(session, send)
+            return True
+        is_refused = session.get_one(Attempt, attempt.id).result is AttemptResult.UNCERTAIN
+        if is_refused:
+            outcomes.record_proven_accepted(session, attempt.id, now=now)
+        return not is_refused
 
 
 def _release_fences(transaction: Transaction, mailer: Mailer, *, before: datetime) -> None:

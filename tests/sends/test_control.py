@@ -1,20 +1,30 @@
 """What people do to a send: pause, resume, cancel, set a deadline, resolve a batch."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
+from queue import Empty, Queue
+from threading import Thread
+from typing import Any
 
 import pytest
+from sqlalchemy.event import listen
+from sqlalchemy.orm import Session
 
 from nif.database import Database
 from nif.errors import Conflict, NotFound
 from nif.mail.provider import NotAccepted, ProviderProblem, Refused, Unavailable
 from nif.sends import control
+from nif.sends.batches import ClaimTerms, claim_batch
 from nif.sends.delivery import DeliveryContext, deliver_send
-from nif.sends.models import Batch, SendState, SendStopCause
+from nif.sends.departures import count_departures
+from nif.sends.leases import begin_lease
+from nif.sends.models import Batch, Send, SendState, SendStopCause
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
 from tests.sends.conftest import Clock
 from tests.sends.helpers import (
+    LEASE,
     accept,
     change_send,
     claimed_batch,
@@ -30,6 +40,10 @@ from tests.sends.helpers import (
 S, C = SendState, SendStopCause
 Action = Callable[[Database, int], None]
 NO_CONTENT = Refused(400, [ProviderProblem("The content must not be empty.", "content")])
+
+
+def stop_for_good(session: Session, send: Send) -> None:
+    control.cancel_send(session, send, now=NOON)
 
 
 def pause(database: Database, send_id: int) -> None:
@@ -88,6 +102,39 @@ def test_a_batch_in_flight_when_a_send_is_paused_settles(database: Database) -> 
     assert accept(database, claimed)
     assert states(database, claimed.send_id) == ["accepted"]
     assert get_send(database, claimed.send_id).state is S.PAUSED
+
+
+@pytest.mark.parametrize("action", [control.pause_send, stop_for_good])
+def test_a_batch_that_is_being_claimed_counts_among_those_that_may_leave(
+    database: Database, action: Callable[[Session, Send], None]
+) -> None:
+    send_id, counted = planned_send(database, count=3), Queue[int]()
+
+    def stop() -> None:
+        with database.transaction() as session:
+            send = control.get_send(session, send_id)
+            counted.put(-1)
+            action(session, send)
+            session.flush()
+            counted.put(count_departures(session, send, now=NOON).at_most)
+
+    stopping = Thread(target=stop, daemon=True)
+
+    def stop_before_the_attempt_is_recorded(*args: Any) -> None:
+        if args[2].startswith("INSERT INTO attempt") and stopping.ident is None:
+            stopping.start()
+            with suppress(Empty):
+                assert counted.get(timeout=1) == -1
+                counted.put(counted.get(timeout=1))
+
+    with database.transaction() as session:
+        terms = ClaimTerms(begin_lease(session, send_id, now=NOON), LEASE)
+    with database.transaction() as session:
+        listen(session.connection(), "before_cursor_execute", stop_before_the_attempt_is_recorded)
+        claim_batch(session, send_id, terms, now=NOON)
+    stopping.join(60)
+
+    assert [each for each in counted.queue if each >= 0] == [3]
 
 
 @pytest.mark.parametrize("action", [pause, cancel])

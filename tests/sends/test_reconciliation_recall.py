@@ -1,18 +1,20 @@
 """Undecided attempts behind a fence are recalled before anyone is mailed twice."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
 from nif.database import Database
 from nif.mail.provider import AccountLocked, NotAccepted, Uncertain
-from nif.sends import reconciliation
+from nif.sends import control, reconciliation
 from nif.sends.batches import ClaimedBatch
+from nif.sends.certificates import certify_send
 from nif.sends.delivery import DeliveryContext, deliver_send
+from nif.sends.departures import Departures, count_departures
 from nif.sends.evidence import RECALL_BEFORE, AttemptResult
-from nif.sends.models import Attempt, SendState
+from nif.sends.models import Attempt, Send, SendState
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
 from tests.sends.conftest import AHEAD, Clock
@@ -21,6 +23,7 @@ from tests.sends.helpers import (
     accept,
     all_addresses,
     attempts,
+    change_send,
     claim_next,
     get_send,
     planned_send,
@@ -251,3 +254,75 @@ def test_a_fence_is_deleted_an_hour_after_its_mail_would_have_gone_out(
     reconcile(database, mailer, over)
     reconcile(database, mailer, over)
     assert (mailer.recalled, attempt_of(database, send_id).fence) == ([], None)
+
+
+def cancelled(
+    fenced_context: DeliveryContext, database: Database, count: int = 3, now: datetime = NOON
+) -> int:
+    """A send that was cancelled while its mail waited at the provider."""
+    send_id = planned_send(database, count=count)
+    deliver_send(fenced_context, send_id)
+    change_send(database, send_id, state=SendState.SENDING, finished_at=None)
+    with database.transaction() as session:
+        control.cancel_send(session, control.get_send(session, send_id), now=now)
+    return send_id
+
+
+def departures(database: Database, send_id: int, now: datetime = SOON) -> Departures:
+    with database.reading() as session:
+        return count_departures(session, session.get_one(Send, send_id), now=now)
+
+
+def test_what_waits_at_the_provider_is_recalled_after_a_cancel(
+    fenced_context: DeliveryContext, database: Database, mailer: FakeMailer
+) -> None:
+    other = planned_send(database, count=2)
+    deliver_send(fenced_context, other)
+    send_id = cancelled(fenced_context, database)
+    before = departures(database, send_id)
+    reconcile(database, mailer, LAST)
+
+    assert (before.at_least, before.at_most) == (0, 3)
+    after = departures(database, send_id)
+    assert (after.at_least, after.at_most, after.recalled) == (0, 0, 3)
+    assert len(mailer.addresses()) == 2
+    assert states(database, send_id) == ["planned"]
+    assert states(database, other) == ["accepted"]
+    assert certify_send(database, send_id, now=SOON).recalled == 3
+    assert attempt_of(database, send_id).result is AttemptResult.RECALLED
+
+
+def test_what_goes_out_too_soon_after_a_cancel_has_left(
+    fenced_context: DeliveryContext, database: Database, mailer: FakeMailer
+) -> None:
+    send_id = cancelled(fenced_context, database)
+    reconcile(database, mailer, TOO_LATE)
+
+    assert (mailer.recall_requests, states(database, send_id)) == (0, ["accepted"])
+    assert departures(database, send_id, now=OUT).at_least == 3
+
+
+def test_what_the_provider_does_not_recall_after_a_cancel_has_left(
+    fenced_context: DeliveryContext, database: Database, mailer: FakeMailer, batches_of_seven: None
+) -> None:
+    send_id = cancelled(fenced_context, database, count=35)
+    mailer.allows_recall = False
+    reconcile(database, mailer, SOON)
+
+    assert mailer.recall_requests == reconciliation.MAX_REFUSED_RECALLS
+    assert states(database, send_id) == ["accepted"] * 5
+    assert departures(database, send_id, now=OUT).at_least == 35
+
+
+def test_a_recall_after_a_cancel_whose_answer_was_lost_is_tried_again(
+    fenced_context: DeliveryContext, database: Database, mailer: FakeMailer
+) -> None:
+    send_id = cancelled(fenced_context, database)
+    mailer.failure = NO_ANSWER
+    reconcile(database, mailer, SOON)
+    assert states(database, send_id) == ["awaiting_proof"]
+    assert departures(database, send_id).is_settled is False
+
+    mailer.failure = None
+    reconcile(database, mailer, LAST)
+    assert departures(database, send_id).recalled == 3

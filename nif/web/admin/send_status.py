@@ -187,18 +187,17 @@ def describe_limits(limits: SendLimits, today: date) -> list[str]:
 
 
 def describe_departures(out: Departures) -> str:
-    """How many copies have left; while some may still leave, at least and at most how many."""
-    if out.is_settled:
-        sentence = f"{out.at_least:,} of {out.audience:,} copies have left."
-    else:
+    """How many copies have left, and what becomes of those that may still leave."""
+    sentences = [f"{str(out).capitalize()}."]
+    if not out.is_settled:
         why = [f"{out.waiting:,} wait at SendGrid"] if out.waiting else []
         why += [f"{out.open:,} are being posted or are undecided"] if out.open else []
-        sentence = (
-            f"At least {out.at_least:,} and up to {out.at_most:,} of {out.audience:,} copies "
-            f"have left: {' and '.join(why)}."
-        )
-    recalled = f" {out.recalled:,} more were recalled from SendGrid before they went out."
-    return sentence + (recalled if out.recalled else "")
+        sentences = [f"{str(out).capitalize()}: {' and '.join(why)}."]
+    if out.is_cancelled and out.waiting:
+        sentences.append("NIF recalls those that wait there, as long as SendGrid allows it.")
+    if out.recalled:
+        sentences.append(f"{out.recalled:,} were recalled from SendGrid before they went out.")
+    return " ".join(sentences)
 
 
 TWICE_EXPLANATION = (

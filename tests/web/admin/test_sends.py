@@ -13,6 +13,7 @@ from nif.database import Database
 from nif.editions.correction_editions import list_due_corrections
 from nif.sends import batches
 from nif.sends.certificates import count_deliveries
+from nif.sends.departures import Departures
 from nif.sends.evidence import AttemptResult
 from nif.sends.models import (
     Attempt,
@@ -27,7 +28,7 @@ from nif.sends.models import (
     SendStopCause,
 )
 from nif.services import Services
-from nif.web.admin import sends
+from nif.web.admin import send_status, sends
 from tests.conftest import NOON
 from tests.factories import a_list, a_plain_send, a_story
 from tests.sends.helpers import (
@@ -177,7 +178,7 @@ def test_a_send_with_posted_batches_cannot_be_undone(
 
     assert "/undo" not in admin.get(address).text
     answer = admin.post(f"{address}/undo", follow_redirects=True)
-    assert "It is too late to undo this send" in text_of(answer.text)
+    assert "It is too late to undo this send: " in text_of(answer.text)
     assert state_of(database) is SendState.SENDING
 
 
@@ -308,6 +309,19 @@ def test_a_stopped_send_says_how_many_may_have_left_until_that_is_known(
     assert "3 of 3 copies have left." in text_of(settled)
     assert "up to 3" not in text_of(settled)
     assert "This page updates automatically" not in settled
+
+
+def test_a_cancelled_send_says_what_waits_at_the_provider_and_what_was_recalled() -> None:
+    waiting = Departures(6000, gone=2550, waiting=1000, open=200, is_cancelled=True)
+    assert send_status.describe_departures(waiting) == (
+        "At least 2,550 and up to 3,750 of 6,000 copies have left: 1,000 wait at SendGrid and 200 "
+        "are being posted or are undecided. NIF recalls those that wait there, as long as SendGrid "
+        "allows it."
+    )
+    settled = Departures(6000, gone=2750, recalled=1000, is_cancelled=True)
+    assert send_status.describe_departures(settled) == (
+        "2,750 of 6,000 copies have left. 1,000 were recalled from SendGrid before they went out."
+    )
 
 
 def test_staff_are_told_that_subscribers_were_mailed_twice(
