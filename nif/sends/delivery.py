@@ -4,16 +4,18 @@ No transaction is open while a request is posted.
 """
 
 import html
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from threading import Event
+from threading import Event, Thread
 
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from nif.database import Transaction
 from nif.editions import messages
@@ -31,6 +33,8 @@ from nif.sends.send_quota import NO_SEND_LIMITS, SendLimits
 from nif.sends.unknown_attempts import compare_with_journal
 from nif.subscriptions.lifecycle import list_unsubscribe_headers
 from nif.tokens import TokenPurpose, Tokens
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,12 @@ class DeliveryRun:
 RECORD_RETRY_SECONDS = (0.2, 1.0, 5.0)
 """Seconds between tries to record the result of a request."""
 
+KEPT_RESULTS_RETRY_SECONDS = 5.0
+"""The same for a result that is kept because all of those tries failed."""
+
+DATABASE_FAILURES = (OperationalError, InterfaceError, InternalError, PoolTimeout)
+"""The database cannot be reached or written now, or has no free connection."""
+
 MAX_REQUEST_TIME = timedelta(seconds=35)
 """Five seconds to connect and thirty for the answer; a slower answer counts as none."""
 
@@ -86,6 +96,8 @@ MAX_QUOTA_WAIT = timedelta(seconds=10)
 """The longest wait for the quota within a delivery; after that the worker's next tick retries."""
 
 PendingPost = Future[str | None]
+Answer = tuple[ClaimedBatch, str | BaseException | None]
+"""What a request for a batch returned or raised."""
 
 
 @dataclass(frozen=True)
@@ -335,30 +347,50 @@ def _record_results_with_retries(
 ) -> bool:
     """Record how some attempts ended; True where all of them were accepted.
 
-    The provider answers once, so a database that cannot be written is tried again.
+    The provider answers once, so a database that cannot be written is tried again: here at first,
+    and then by a thread of its own for as long as the process lives.
     """
-    for pause in RECORD_RETRY_SECONDS:
-        try:
-            with context.transaction() as session:
-                return _record_results(session, ended, context.clock())
-        except OperationalError:
-            time.sleep(pause)
+    # An answer that comes in later than it was due is another one.
+    answers = [(claimed, _read_answer(post)) for post, claimed in ended.items()]
+    for pause in (0.0, *RECORD_RETRY_SECONDS):
+        time.sleep(pause)
+        with suppress(*DATABASE_FAILURES):
+            return _record_results(context, answers)
+    log.warning("the results of %s requests cannot be recorded yet, and are kept", len(answers))
+    keeper = Thread(target=_record_when_possible, args=(context, answers), daemon=True)
+    keeper.name = "kept-results"
+    keeper.start()
+    return False
+
+
+def _record_when_possible(context: DeliveryContext, answers: Sequence[Answer]) -> None:
+    """Record results once the database takes them. Until then their batches are undecided at most,
+    and a result that comes late settles them."""
+    while True:
+        time.sleep(KEPT_RESULTS_RETRY_SECONDS)
+        with suppress(*DATABASE_FAILURES):
+            _record_results(context, answers)
+            log.info("the results of %s requests were recorded late", len(answers))
+            return
+
+
+def _read_answer(post: PendingPost) -> str | BaseException | None:
+    """The provider's id for a batch that it accepted, or what was raised instead."""
+    if not post.done():
+        return Uncertain("no whole answer in time")
+    return post.exception() or post.result()
+
+
+def _record_results(context: DeliveryContext, answers: Sequence[Answer]) -> bool:
+    all_accepted, now = True, context.clock()
     with context.transaction() as session:
-        return _record_results(session, ended, context.clock())
-
-
-def _record_results(
-    session: Session, ended: Mapping[PendingPost, ClaimedBatch], now: datetime
-) -> bool:
-    all_accepted = True
-    for post, claimed in ended.items():
-        error = post.exception() if post.done() else Uncertain("no whole answer in time")
-        if error is None:
-            outcomes.record_accepted(session, claimed, post.result(), now=now)
-            continue
-        all_accepted = False
-        if isinstance(error, NotAccepted | Uncertain):
-            outcomes.record_failed(session, claimed, error, now=now)
-        else:
-            outcomes.record_fault(session, claimed, error, now=now)
+        for claimed, answer in answers:
+            if answer is None or isinstance(answer, str):
+                outcomes.record_accepted(session, claimed, answer, now=now)
+                continue
+            all_accepted = False
+            if isinstance(answer, NotAccepted | Uncertain):
+                outcomes.record_failed(session, claimed, answer, now=now)
+            else:
+                outcomes.record_fault(session, claimed, answer, now=now)
     return all_accepted

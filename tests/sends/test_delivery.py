@@ -5,9 +5,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count as numbers
+from threading import Event
 
 import pytest
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from nif.database import Database
@@ -21,6 +23,7 @@ from nif.mail.provider import BatchRequest, Uncertain
 from nif.sends import delivery
 from nif.sends.delivery import DeliveryContext, deliver_send
 from nif.sends.models import SendState
+from nif.sends.outcomes import record_uncertain
 from nif.tokens import TokenPurpose
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
@@ -199,6 +202,44 @@ def test_answers_are_recorded_after_the_database_failed_in_between(
     assert next(calls) > 9
     assert everyone_once(database, mailer)
     assert states(database, send_id) == ["accepted"] * 3
+
+
+@pytest.mark.parametrize("failure", [OperationalError("commit", {}, Exception()), PoolTimeout()])
+def test_an_acceptance_that_cannot_be_written_is_kept_until_the_database_takes_it(
+    context: DeliveryContext,
+    database: Database,
+    mailer: FakeMailer,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+) -> None:
+    can_write, tries = Event(), numbers(1)
+
+    @contextmanager
+    def broken_after_the_post() -> Iterator[Session]:
+        if mailer.post_count and not can_write.is_set():
+            next(tries)
+            raise failure
+        with database.transaction() as session:
+            yield session
+
+    monkeypatch.setattr(delivery, "RECORD_RETRY_SECONDS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(delivery, "KEPT_RESULTS_RETRY_SECONDS", 0.01)
+    send_id = planned_send(database, ANN, CY)
+    with suppress(OperationalError, PoolTimeout):
+        deliver_send(replace(context, transaction=broken_after_the_post), send_id)
+    # Meanwhile the worker counts as dead, because its lease cannot be renewed.
+    (attempt,) = attempts(database, send_id)
+    with database.transaction() as session:
+        record_uncertain(session, attempt.id, "the worker vanished", now=NOON)
+    assert states(database, send_id) == ["awaiting_proof"]
+
+    can_write.set()
+
+    wait_until(lambda: states(database, send_id) == ["accepted"], "the kept result is recorded")
+    (attempt,) = attempts(database, send_id)
+    assert (attempt.result, next(tries) > 4) == ("accepted", True)
+    deliver_send(context, send_id)
+    assert mailer.post_count == 1
 
 
 def test_a_stopping_worker_claims_no_more(
