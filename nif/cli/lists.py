@@ -12,6 +12,7 @@ from nif.clock import utc_now
 from nif.editions.digest import next_slot_of_list
 from nif.editions.schedule import parse_schedule
 from nif.errors import Invalid
+from nif.sends.control import archive_list
 from nif.stories.publishing import invalidate_pages
 from nif.stories.queries import parse_tags
 from nif.subscriptions import lists
@@ -89,11 +90,14 @@ def edit(slug: str, **given: Any) -> None:
 @click.option("--undo", is_flag=True, help="Reopen an archived list.")
 @json_option
 def archive(slug: str, undo: bool) -> None:
-    """Archive a list: no digests, no new subscribers; subscriptions stay as they are."""
+    """Archive a list: no digests, no new subscribers; its sends under way are paused.
+
+    Subscriptions stay as they are.
+    """
     services, now = load_services(), utc_now()
     with services.database.transaction() as session:
         mailing_list = lists.get_list(session, slug)
-        (lists.unarchive_list if undo else lists.archive_list)(session, mailing_list, now=now)
+        (lists.unarchive_list if undo else archive_list)(session, mailing_list, now=now)
         action = "list_unarchived" if undo else "list_archived"
         record_audit_entry(session, OPERATOR, action, "list", slug, now=now)
         invalidate_pages(session)

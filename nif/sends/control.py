@@ -22,6 +22,8 @@ from nif.sends.models import (
     SendState,
     SendStopCause,
 )
+from nif.subscriptions import lists
+from nif.subscriptions.models import MailingList
 
 LONGEST_UNDO_PERIOD = timedelta(hours=1)
 """A send that starts later after it was planned starts at a time that a person chose."""
@@ -52,6 +54,25 @@ def resume_send(session: Session, send: Send, *, now: datetime) -> None:
     send.state, send.stop_cause, send.stop_detail, send.refusals = SendState.SENDING, None, None, 0
     if send.not_after is not None and send.not_after < now:
         send.not_after = None
+
+
+def archive_list(session: Session, mailing_list: MailingList, *, now: datetime) -> int:
+    """Archive a list, and pause its sends that are under way; returns how many.
+
+    A person decides whether they go on. Raises Conflict where it is archived already.
+    """
+    lists.archive_list(session, mailing_list, now=now)
+    under_way = session.scalars(
+        select(Send)
+        .where(Send.list_id == mailing_list.id, Send.state == SendState.SENDING)
+        .order_by(Send.id)
+        .with_for_update(of=Send)
+        .execution_options(populate_existing=True)
+    ).all()
+    for send in under_way:
+        send.state, send.stop_cause = SendState.PAUSED, SendStopCause.ARCHIVED
+        send.stop_detail = "The list was archived while this was under way."
+    return len(under_way)
 
 
 def cancel_send(session: Session, send: Send, *, now: datetime) -> None:

@@ -53,6 +53,7 @@ class SendStopCause(StrEnum):
     BOUNCES = "bounces"
     FAULT = "fault"
     UNBALANCED = "unbalanced"
+    ARCHIVED = "archived"
 
 
 class BatchState(StrEnum):

@@ -176,6 +176,27 @@ def test_a_cancelled_send_posts_no_more(
     ) == (7, 7)
 
 
+def test_a_send_of_a_list_that_is_archived_goes_on_only_when_a_person_says_so(
+    database: Database, context: DeliveryContext, mailer: FakeMailer
+) -> None:
+    cancelled, other = planned_send(database, count=1), planned_send(database, count=1)
+    send_id = planned_send(database, count=3)
+    cancel(database, cancelled)
+    with database.transaction() as session:
+        mailing_list = control.get_send(session, send_id).mailing_list
+        assert control.archive_list(session, mailing_list, now=NOON) == 1
+    deliver_send(context, send_id)
+
+    send = get_send(database, send_id)
+    assert (mailer.post_count, send.state, send.stop_cause) == (0, S.PAUSED, C.ARCHIVED)
+    assert get_send(database, cancelled).state is S.CANCELLED
+    assert get_send(database, other).state is S.SENDING
+    resume(database, send_id)
+    deliver_send(context, send_id)
+    assert len(mailer.addresses()) == 3
+    assert get_send(database, send_id).state is S.FINISHED
+
+
 def test_a_send_stops_at_its_deadline(
     database: Database, context: DeliveryContext, mailer: FakeMailer, clock: Clock
 ) -> None:

@@ -16,6 +16,7 @@ from nif.editions.archive import list_recent_editions
 from nif.editions.digest import find_digest, find_digest_taken_back, next_slot_of_list
 from nif.editions.schedule import WEEKDAYS, Slot, parse_schedule
 from nif.errors import Invalid
+from nif.sends.control import archive_list
 from nif.sends.reports import list_sends, list_sends_needing_attention, list_unfinished_sends
 from nif.stories.publishing import invalidate_pages
 from nif.stories.queries import list_most_used_tags, parse_tags, tag_names_of
@@ -46,6 +47,12 @@ HISTORY_LABELS = {
 FRAME_HEIGHT = 440
 """Height in pixels that the form needs in a column of 280 pixels. The frame has no border, so
 unused height is invisible."""
+
+PAUSED_SENDS = {
+    1: "A send that was under way is paused: resume or cancel it.",
+    2: "{} sends that were under way are paused: resume or cancel them.",
+}
+"""What an admin is told who archives a list, by how many sends: one, or several."""
 
 EVERY_DAY = "daily"
 FREQUENCIES = {EVERY_DAY: "Every day"} | {
@@ -285,8 +292,10 @@ def confirm_archive(session: Session, slug: str) -> str:
 @blueprint.post("/lists/<slug>/archive")
 @staff_action(Access.ADMIN, refused_to="admin_lists.show")
 def archive(action: StaffAction, slug: str) -> ResponseReturnValue:
-    lists.archive_list(action.session, lists.get_list(action.session, slug), now=action.now)
+    paused = archive_list(action.session, lists.get_list(action.session, slug), now=action.now)
     message = "The list is archived. Its subscribers stay on it."
+    if paused:
+        message += f" {PAUSED_SENDS[min(paused, 2)].format(paused)}"
     return _done(action, "list_archived", slug, message)
 
 

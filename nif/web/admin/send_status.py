@@ -91,6 +91,11 @@ _PAUSE_EXPLANATIONS = {
         "Search the worker’s log for this message and report it. Then resume: accepted copies are "
         "not sent again.",
     ),
+    SendStopCause.ARCHIVED: TroubleExplanation(
+        "The list was archived while this send was under way. Nothing more is sent, and nothing is "
+        "lost.",
+        "Resume to send the rest of this edition all the same, or cancel.",
+    ),
     SendStopCause.UNBALANCED: TroubleExplanation(
         "The records of this send do not add up, so it is not marked as finished.",
         "Report this together with the certificate, which names the discrepancy. Do not resume "

@@ -19,11 +19,13 @@ def test_a_list_with_subscribers_can_be_archived_and_restored_but_not_deleted(
 
     confirmation = admin.get(f"{at}/archive")
     assert "The 3 confirmed subscribers stay on it" in text_of(confirmation.text)
-    assert "A send is in progress, and archiving does not stop it." in text_of(confirmation.text)
+    assert "A send is in progress, and archiving pauses it." in text_of(confirmation.text)
     assert f'href="/admin/sends/{send.id}"' in confirmation.text
 
     page = text_of(admin.post(f"{at}/archive", follow_redirects=True).text)
     assert "The list is archived." in page
+    assert "A send that was under way is paused: resume or cancel it." in page
+    assert "Resume to send the rest" in text_of(admin.get(f"/admin/sends/{send.id}").text)
     assert "An archived list has no next digest." in page
     assert "Archived since" in text_of(admin.get("/admin/").text)
     assert "archived" in text_of(admin.get(f"{at}/send").text)
