@@ -6,7 +6,7 @@ from datetime import timedelta
 from nif.clock import utc_now
 from nif.database import Database
 from nif.links import Links
-from nif.mail.message import MailWriter, TemplateRenderer
+from nif.mail.message import MailWriter, Sender, TemplateRenderer
 from nif.mail.outbox import OutboxMailer
 from nif.mail.provider import Mailer
 from nif.mail.sendgrid import SendGridMailer
@@ -39,6 +39,11 @@ class Services:
         return MailWriter(self.renderer, self.links, self.tokens)
 
     @property
+    def sender(self) -> Sender:
+        """The site's own; a list may give it another name."""
+        return Sender(self.settings.mail_from, self.settings.mail_from_name)
+
+    @property
     def delivery_context(self) -> DeliveryContext:
         return DeliveryContext(
             transaction=self.database.transaction,
@@ -46,6 +51,7 @@ class Services:
             tokens=self.tokens,
             links=self.links,
             clock=utc_now,
+            sender=self.sender,
             concurrency=self.settings.send_concurrency,
             lease=self.settings.send_lease,
             limits=SendLimits(

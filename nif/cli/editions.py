@@ -88,9 +88,9 @@ def test(edition_id: int, address: str) -> None:
     to = parse_address(address).written
     services = load_services()
     with services.database.transaction() as session:
-        message = build_test_message(
-            _get_edition(session, edition_id).as_message(), to, services.links
-        )
+        found = _get_edition(session, edition_id)
+        sender = services.sender.under(found.mailing_list.sender_name)
+        message = build_test_message(found.as_message().sent_by(sender), to, services.links)
         queue_transactional_email(session, to, message, now=utc_now())
     services.queue.wake("send_transactional_emails")
     print_result({"edition": edition_id, "to": to, "subject": message.subject})

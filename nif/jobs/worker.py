@@ -115,7 +115,9 @@ class Worker:
             "process_signups": Job(2, lambda: process_signups(transaction, writer, clock=utc_now)),
             "send_transactional_emails": Job(
                 2,
-                lambda: send_transactional_emails(transaction, mailer, clock=utc_now),
+                lambda: send_transactional_emails(
+                    transaction, mailer, clock=utc_now, from_address=settings.mail_from
+                ),
                 clock=no_jump,
             ),
             "publish_due_stories": Job(5, self.publish_due_stories, clock=settled),

@@ -1,7 +1,7 @@
 """Messages, and writing them from templates: subject, text, and HTML compiled from MJML."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +29,20 @@ class MailTooLarge(NifError):
     """Mail programs would clip the mail."""
 
 
+class Sender(NamedTuple):
+    """The address and name in From."""
+
+    address: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.address}>"
+
+    def under(self, name: str) -> "Sender":
+        """The same address under another name; under its own where that one is empty."""
+        return Sender(self.address, " ".join(replace_invalid_xml(name).split()) or self.name)
+
+
 @dataclass(frozen=True)
 class Message:
     """The content that all copies of a message share.
@@ -42,6 +56,13 @@ class Message:
     text: str
     html: str
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sender(self) -> Sender:
+        return Sender(self.from_address, self.from_name)
+
+    def sent_by(self, sender: Sender) -> "Message":
+        return replace(self, from_address=sender.address, from_name=sender.name)
 
 
 class MessageCopy(NamedTuple):
@@ -91,9 +112,10 @@ class TemplateRenderer:
         subject = self._plain.get_template(f"{name}/subject.txt").render(variables)
         text = self._plain.get_template(f"{name}/body.txt").render(variables)
         mjml = self._marked_up.get_template(f"{name}/body.mjml").render(variables)
+        from_address, from_name = Sender(site.mail_from, site.mail_from_name).under(sender)
         return Message(
-            from_address=site.mail_from,
-            from_name=" ".join(replace_invalid_xml(sender).split()) or site.mail_from_name,
+            from_address=from_address,
+            from_name=from_name,
             subject=" ".join(subject.split()),
             text=text.strip() + "\n",
             html=_compile_mjml(mjml),

@@ -51,9 +51,17 @@ def queue_transactional_email(
 
 
 def send_transactional_emails(
-    transaction: Transaction, mailer: Mailer, *, clock: Clock, most: int = 100
+    transaction: Transaction,
+    mailer: Mailer,
+    *,
+    clock: Clock,
+    from_address: str | None = None,
+    most: int = 100,
 ) -> int:
-    """Post the mails that are due; returns how many the provider accepted."""
+    """Post the mails that are due; returns how many the provider accepted.
+
+    They come from `from_address`, and not from the address that was right when they were queued.
+    """
     accepted = 0
     for _ in range(most):
         with transaction() as session:
@@ -62,6 +70,8 @@ def send_transactional_emails(
                 email.attempts += 1
         if email is None:
             break
+        if email.message is not None and from_address is not None:
+            email.message = {**email.message, "from_address": from_address}
         accepted += _send_email(transaction, mailer, email, clock)
     return accepted
 

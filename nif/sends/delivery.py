@@ -16,12 +16,13 @@ from threading import Event, Thread
 from sqlalchemy import select
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
 
 from nif.database import Transaction
 from nif.editions import messages
 from nif.editions.models import Edition, EditionItem, EditionNote
 from nif.links import Links
-from nif.mail.message import Message, MessageCopy
+from nif.mail.message import Message, MessageCopy, Sender
 from nif.mail.provider import BatchRequest, Fence, Mailer, NotAccepted, Uncertain
 from nif.sends import circuit_breaker, leases, outcomes
 from nif.sends.batches import ClaimedBatch, ClaimTerms, RetryLater, claim_batch
@@ -43,7 +44,8 @@ class DeliveryContext:
 
     Once `stopping` is set no more batches are claimed; requests in flight are settled. Nor are any
     while `may_claim` says no. With `fence_ahead` each attempt waits that long at the provider,
-    where it can be recalled.
+    where it can be recalled. Mail comes from `sender`, under the list's own name for it; without
+    it, from the edition's own sender.
     """
 
     transaction: Transaction
@@ -51,6 +53,7 @@ class DeliveryContext:
     tokens: Tokens
     links: Links
     clock: Callable[[], datetime]
+    sender: Sender | None = None
     concurrency: int = 8
     lease: timedelta = timedelta(seconds=90)
     limits: SendLimits = NO_SEND_LIMITS
@@ -131,12 +134,16 @@ def _begin_run(context: DeliveryContext, send_id: int, heartbeat: Heartbeat) -> 
         send = session.get_one(Send, send_id)
         edition, answer_links = session.get_one(Edition, send.edition_id), None
         sign = _sign_of_edition(session, send)
+        message = edition.as_message()
+        if context.sender is not None:
+            # The sender is not frozen: a wrong one would be refused for ever.
+            message = message.sent_by(context.sender.under(send.mailing_list.sender_name))
         if edition.is_repermission:
             answer_links = answer_links_of_send(session, send, context.links, context.tokens)
     ids = send_id, send.list_id
     personalize = make_personalizer(ids, context.links, context.tokens, answer_links)
     terms = ClaimTerms(heartbeat.lease_id, context.lease, context.limits)
-    return DeliveryRun(context, send_id, edition.as_message(), personalize, heartbeat, terms, sign)
+    return DeliveryRun(context, send_id, message, personalize, heartbeat, terms, sign)
 
 
 def _sign_of_edition(session: Session, send: Send) -> EditionSign:

@@ -209,3 +209,16 @@ def test_a_run_posts_at_most_the_given_number(database: Database, mailer: FakeMa
 
     assert send_transactional_emails(database.transaction, mailer, clock=lambda: NOON, most=2) == 2
     assert mailer.post_count == 2
+
+
+def test_a_waiting_mail_comes_from_the_address_that_is_right_when_it_is_posted(
+    database: Database, mailer: FakeMailer
+) -> None:
+    with database.transaction() as session:
+        queue_transactional_email(session, ANN, MESSAGE, now=NOON)
+    send_transactional_emails(
+        database.transaction, mailer, clock=lambda: NOON, from_address="right@example.com"
+    )
+
+    ((_, message, _),) = mailer.posted
+    assert (message.from_address, message.subject) == ("right@example.com", MESSAGE.subject)

@@ -181,6 +181,7 @@ def test_a_send_of_a_list_that_is_archived_goes_on_only_when_a_person_says_so(
 ) -> None:
     cancelled, other = planned_send(database, count=1), planned_send(database, count=1)
     send_id = planned_send(database, count=3)
+    change_send(database, cancelled, list_id=get_send(database, send_id).list_id)
     cancel(database, cancelled)
     with database.transaction() as session:
         mailing_list = control.get_send(session, send_id).mailing_list

@@ -62,7 +62,8 @@ _PAUSE_EXPLANATIONS = {
     ),
     SendStopCause.CONTENT: TroubleExplanation(
         "SendGrid refused the email itself, so it would refuse every copy. Nothing more is sent.",
-        "Fix what SendGrid names, often the sender’s address, then resume. If the edition itself "
+        "Fix what SendGrid names, often the sender: set NIF_MAIL_FROM, restart the worker, then "
+        "resume, because mail comes from the sender that is set by then. If the edition itself "
         "is at fault, cancel this send, because its text is frozen.",
     ),
     SendStopCause.TOO_LARGE: TroubleExplanation(
