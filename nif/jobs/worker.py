@@ -223,10 +223,9 @@ class Worker:
         """Does the database know all attempts? While it does not, staff are told of it, once."""
         services, now = self.services, utc_now()
         with services.database.transaction() as session:
-            if services.journal is None:
-                is_current = not has_unknown_attempts(session)
-            else:
-                is_current = compare_with_journal(session, services.journal, now=now)
+            if services.journal is not None:
+                compare_with_journal(session, services.journal, now=now)
+            is_current = not has_unknown_attempts(session)
         if not is_current and tell_staff_of_unknown_attempts(
             services.database.transaction, services.mail_writer, now=now
         ):

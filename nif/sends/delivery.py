@@ -256,7 +256,7 @@ def _claim_next_batch(run: DeliveryRun) -> ClaimedBatch | RetryLater | None:
 def _compare_and_claim(
     session: Session, run: DeliveryRun, fence: Fence | None
 ) -> ClaimedBatch | RetryLater | None:
-    """Claim the next batch; None where the journal knows more than the database, too."""
+    """Claim the next batch; None, too, where the journal knows more than the database."""
     now, journal = run.context.clock(), run.context.journal
     try:
         if journal is not None and not compare_with_journal(session, journal, now=now):

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, func, select, text, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, func, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from nif.accounts.models import Account, RoleName
@@ -114,8 +114,8 @@ def count_unknown_attempts(session: Session, send_id: int) -> int:
 
 
 def compare_with_journal(session: Session, journal: Journal, *, now: datetime) -> bool:
-    """Record the attempts in the journal that the database does not know; True where all that is
-    known of is settled, so that mail may be posted. Raises JournalFailed.
+    """Record the attempts in the journal that the database does not know; False where there were
+    any. Raises JournalFailed.
     """
     newest = session.scalar(select(func.max(Attempt.started_at))) if journal.since is None else None
     entries = journal.list_to_compare(newest, now=now)
@@ -125,16 +125,25 @@ def compare_with_journal(session: Session, journal: Journal, *, now: datetime) -
     if unknown:
         _insert_unknown(session, [_row_of_entry(entry, now) for entry in unknown], now)
         journal.forget()
-    return not unknown and not has_unknown_attempts(session)
+    return not unknown
 
 
 def _find_known(session: Session, attempt_ids: Sequence[str]) -> set[str]:
     known = set[str]()
     for start in range(0, len(attempt_ids), 1000):
-        some = attempt_ids[start : start + 1000]
-        for model in (Attempt, UnknownAttempt):
-            known.update(session.scalars(select(model.id).where(model.id.in_(some))))
+        some = set(attempt_ids[start : start + 1000])
+        for query in _KNOWN_IDS:
+            # The second one is asked only where the first does not know them all.
+            if not some <= known:
+                known.update(session.scalars(query, {"ids": sorted(some)}))
     return known
+
+
+# Built once, because it runs for each batch.
+_KNOWN_IDS = [
+    select(column).where(column.in_(bindparam("ids", expanding=True)))
+    for column in (table_of(Attempt).c.id, table_of(UnknownAttempt).c.id)
+]
 
 
 def _row_of_entry(entry: JournalEntry, now: datetime) -> dict[str, Any]:
