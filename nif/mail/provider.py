@@ -14,6 +14,9 @@ MAX_COPIES_PER_REQUEST = 1000
 INSTALLATION_MARK = "nif_i"
 """The custom argument that names the installation: several may share an account."""
 
+MESSAGES_SHOWN = 5
+"""A refusal of many copies says so many different things at most."""
+
 
 @dataclass(frozen=True)
 class BatchRequest:
@@ -128,7 +131,9 @@ class Refused(NotAccepted):
     problems: list[ProviderProblem] = field(default_factory=list)
 
     def __str__(self) -> str:
-        return "; ".join(p.message for p in self.problems) or f"refused with status {self.status}"
+        messages = list(dict.fromkeys(problem.message for problem in self.problems))
+        more = ["…"] if len(messages) > MESSAGES_SHOWN else []
+        return "; ".join(messages[:MESSAGES_SHOWN] + more) or f"refused with status {self.status}"
 
 
 @dataclass

@@ -4,6 +4,7 @@ The `sendgrid` library provides hosts, headers and the webhook's key format. Its
 connection for each call and has no timeout, so requests go through urllib3 instead.
 """
 
+import re
 import time
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from nif.logs import redact
 from nif.mail.message import Message, MessageCopy
 from nif.mail.provider import (
     INSTALLATION_MARK,
+    MAX_COPIES_PER_REQUEST,
     AccountLocked,
     BatchRequest,
     Fence,
@@ -263,7 +265,8 @@ def raise_for_status(
 def _read_problems(body: bytes) -> list[ProviderProblem]:
     """An answer's problems; none where it is not the documented JSON (413 and 502 are HTML)."""
     try:
-        fields = [(e.get("field"), str(e["message"])) for e in orjson.loads(body)["errors"]]
+        errors = orjson.loads(body)["errors"][:MAX_COPIES_PER_REQUEST]
+        fields = [(e.get("field"), str(e["message"])) for e in errors]
         return [ProviderProblem(redact(text[:500]), f, _copy_index(f)) for f, text in fields]
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return []
@@ -272,13 +275,18 @@ def _read_problems(body: bytes) -> list[ProviderProblem]:
 def _copy_index(field: object) -> int | None:
     """The N of `personalizations.N.to.0.email`; None where the address is not at fault.
 
-    Problems with headers, substitutions and arguments name a copy, too, but concern the message.
+    Problems with headers, substitutions and arguments name a copy, too, but concern the message. A
+    bare `personalizations.N` does not say what is wrong.
     """
-    parts = field.split(".") if isinstance(field, str) else []
-    about_address = len(parts) == 2 or parts[2:3] == ["to"]
-    if about_address and parts[0] == "personalizations" and parts[1].isdecimal():
-        return int(parts[1])
-    return None
+    match = _ADDRESS_FIELD.fullmatch(field) if isinstance(field, str) else None
+    if match is None:
+        return None
+    return int(match[1]) if len(match[1]) <= _INDEX_DIGITS else 10**_INDEX_DIGITS
+
+
+_ADDRESS_FIELD = re.compile(r"personalizations\.([0-9]+)\.to(?:\..*)?", re.DOTALL)
+_INDEX_DIGITS = 6
+"""An index with more digits is that of no copy, and Python refuses to read very long numbers."""
 
 
 def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:

@@ -54,6 +54,7 @@ class SendStopCause(StrEnum):
     FAULT = "fault"
     UNBALANCED = "unbalanced"
     ARCHIVED = "archived"
+    REFUSALS = "refusals"
 
 
 class BatchState(StrEnum):
@@ -92,8 +93,8 @@ class Send(Base):
 
     Nothing is posted before `starts_at`, so that a person can undo the send, and nothing after
     `not_after`, so that a machine that was down does not mail old news unasked. `refusals` counts
-    refusals in a row that name no subscriber. `high_rates_tolerated`: a person resumed the send
-    in spite of its bounces or complaints.
+    subscribers in a row who were refused alone, without being named. `high_rates_tolerated`: a
+    person resumed the send in spite of its bounces or complaints.
     """
 
     __tablename__ = "send"

@@ -17,25 +17,19 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from nif.database import table_of
 from nif.editions.models import EditionNote
 from nif.mail.provider import NotAccepted, Refused, Uncertain
-from nif.sends import circuit_breaker, send_quota, withdrawals
-from nif.sends.batches import ClaimedBatch, recount_batch, set_outcome, split_batch, stop_send
+from nif.sends import circuit_breaker, refusals, send_quota, withdrawals
+from nif.sends.batches import ClaimedBatch, recount_batch, set_outcome, stop_send
 from nif.sends.evidence import AttemptResult
 from nif.sends.models import (
     Attempt,
     Batch,
     BatchState,
-    Delivery,
     DeliveryOutcome,
     Send,
     SendState,
     SendStopCause,
 )
 from nif.stories.publishing import invalidate_pages
-
-MAX_REFUSALS_IN_A_ROW = 25
-"""Halving 1,000 down to one takes ten refusals; two bad addresses side by side take a few more.
-More refusals in a row that name no address, without one acceptance, mean that no address was at
-fault."""
 
 MAX_RENDER_FAILURES = 50
 """Up to so many copies that cannot be rendered are due to their subscribers; more are due to the
@@ -128,10 +122,12 @@ def record_failed(
     if isinstance(error, Uncertain):
         record_uncertain(session, attempt_id, reason, now=now)
     elif isinstance(error, Refused):
+        # The send is locked before its batches: what was refused may be planned again.
+        session.get_one(Send, claimed.send_id, with_for_update={"of": Send})
         refused = AttemptResult.REFUSED
         batch = release_batch(session, attempt_id, reason, result=refused, now=now)
         if batch is not None:
-            _handle_refusal(session, claimed, batch, error)
+            refusals.handle_refusal(session, claimed, batch, error)
     else:
         release_batch(session, attempt_id, reason, now=now)
     if isinstance(error, Refused):
@@ -272,50 +268,6 @@ def _record_attempt_result(
     session.execute(_UPDATE_ATTEMPT_ENDED, values)
 
 
-def _handle_refusal(session: Session, claimed: ClaimedBatch, batch: Batch, error: Refused) -> None:
-    """Decide what a refusal means for a batch that was planned again.
-
-    Subscribers named in the refusal are marked as refused. Where it names none, the batch is
-    split. Where the mail itself is refused, the send stops.
-    """
-    subscribers = claimed.subscribers
-    messages = {
-        problem.copy: problem.message
-        for problem in error.problems
-        if problem.copy is not None and problem.copy < len(subscribers)
-    }
-    if any(
-        problem.field and problem.copy is None and problem.field != "personalizations"
-        for problem in error.problems
-    ):
-        detail = f"The mail itself was refused: {error}"
-        stop_send(session, claimed.send_id, SendStopCause.CONTENT, detail)
-    elif messages:
-        for index, message in messages.items():
-            _exclude(session, batch, subscribers[index][0], DeliveryOutcome.REFUSED, message)
-    elif error.status == 413 and len(subscribers) == 1:
-        detail = "The mail is too large for the provider."
-        stop_send(session, claimed.send_id, SendStopCause.TOO_LARGE, detail)
-    else:
-        _bisect_batch(session, claimed, batch, error)
-
-
-def _bisect_batch(session: Session, claimed: ClaimedBatch, batch: Batch, error: Refused) -> None:
-    """The refusal names no subscriber: halve the batch until the refused one is alone."""
-    send = session.get_one(Send, claimed.send_id, with_for_update={"of": Send})
-    send.refusals += 1
-    subscribers = claimed.subscribers
-    if send.refusals >= MAX_REFUSALS_IN_A_ROW:
-        _restore_refused_deliveries(session, send, str(error))
-        detail = f"The mail itself seems to be refused: {error}"
-        stop_send(session, send.id, SendStopCause.CONTENT, detail)
-    elif len(subscribers) > 1:
-        session.flush()
-        split_batch(session, batch.id, subscribers[len(subscribers) // 2][0])
-    else:
-        _exclude(session, batch, subscribers[0][0], DeliveryOutcome.REFUSED, str(error))
-
-
 def _exclude(
     session: Session, batch: Batch, subscriber_id: int, outcome: DeliveryOutcome, reason: str
 ) -> None:
@@ -323,26 +275,3 @@ def _exclude(
     set_outcome(session, batch.send_id, [subscriber_id], outcome, reason)
     session.flush()
     recount_batch(session, batch)
-
-
-def _restore_refused_deliveries(session: Session, send: Send, reason: str) -> None:
-    """No subscriber was at fault: those refused for the same reason shall still get the mail."""
-    wrongly_refused = (
-        Delivery.send_id == send.id,
-        Delivery.outcome == DeliveryOutcome.REFUSED,
-        Delivery.reason == reason,
-    )
-    ids = session.scalars(select(Delivery.subscriber_id).where(*wrongly_refused)).all()
-    restore = update(table_of(Delivery)).where(*wrongly_refused).values(outcome=None, reason=None)
-    session.execute(restore)
-    for subscriber_id in ids:
-        batch = session.scalars(
-            select(Batch).where(
-                Batch.send_id == send.id,
-                Batch.first_subscriber_id <= subscriber_id,
-                Batch.last_subscriber_id >= subscriber_id,
-            )
-        ).one()
-        recount_batch(session, batch)
-        if batch.state is BatchState.ACCEPTED and batch.attempt_id is None:
-            batch.state, batch.settled_at = BatchState.PLANNED, None

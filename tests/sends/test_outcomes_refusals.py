@@ -10,7 +10,7 @@ from nif.database import Database
 from nif.mail.provider import ProviderProblem, Refused
 from nif.sends.delivery import DeliveryContext, deliver_send
 from nif.sends.models import SendState, SendStopCause
-from nif.sends.outcomes import MAX_REFUSALS_IN_A_ROW
+from nif.sends.refusals import MAX_REFUSALS_IN_A_ROW, MAX_REFUSED, max_refused
 from tests.fakes import FakeMailer
 from tests.sends.helpers import (
     all_addresses,
@@ -60,7 +60,7 @@ def test_all_others_are_mailed_in_spite_of_one_bad_address(
     mailer.names_bad_address = named
     deliver_send(context, send_id)
 
-    assert mailer.post_count <= (2 if named else 1 + 2 * ceil(log2(count)))
+    assert mailer.post_count <= (3 if named else 1 + 2 * ceil(log2(count)))
     assert sorted([*mailer.addresses(), bad]) == sorted(all_addresses(database))
     assert counts_of(database, send_id) == (count - 1, 1, 0)
     assert outcomes(database, send_id)[bad] == "refused"
@@ -81,15 +81,104 @@ def test_two_adjacent_bad_addresses_that_no_refusal_names_are_both_found(
     assert counts_of(database, send_id) == (count - 2, 2, 0)
 
 
-def test_many_addresses_named_one_after_the_other_do_not_stop_a_send(
-    context: DeliveryContext, database: Database, mailer: FakeMailer
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("place", [0, 33, 80, None])
+def test_twenty_bad_addresses_do_not_stop_a_send_side_by_side_or_scattered(
+    context: DeliveryContext, database: Database, mailer: FakeMailer, named: bool, place: int | None
 ) -> None:
     send_id = planned_send(database, count=100)
-    mailer.refuses.update(random.Random(1).sample(all_addresses(database), 40))
+    everyone = all_addresses(database)
+    scattered = random.Random(1).sample(everyone, MAX_REFUSED)
+    mailer.refuses.update(scattered if place is None else everyone[place : place + MAX_REFUSED])
+    mailer.names_bad_address = named
     deliver_send(context, send_id)
 
     assert get_send(database, send_id).stop_detail is None
-    assert counts_of(database, send_id) == (60, 40, 0)
+    assert counts_of(database, send_id) == (80, 20, 0)
+    assert sorted([*mailer.addresses(), *mailer.refuses]) == sorted(everyone)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_provider_that_names_one_healthy_subscriber_after_the_other_is_not_believed(
+    context: DeliveryContext,
+    database: Database,
+    mailer: FakeMailer,
+    batches_of_seven: None,
+    concurrency: int,
+) -> None:
+    """A proxy named index 0 of every request: all readers were refused, and the send complete."""
+    send_id = planned_send(database, count=60)
+    mailer.raises.extend([None, None, *[Refused(400, [about(0, "Bad Gateway.")])] * 99])
+    deliver_send(replace(context, concurrency=concurrency), send_id)
+
+    send = get_send(database, send_id)
+    assert (send.state, send.stop_cause) == (SendState.PAUSED, SendStopCause.REFUSALS)
+    assert "21 of 60 subscribers were refused. The last reason: Bad Gateway." in str(
+        send.stop_detail
+    )
+    assert mailer.post_count <= 2 + MAX_REFUSED + concurrency
+    assert counts_of(database, send_id)[1] == 0
+
+    mailer.raises.clear()
+    resume(database, send_id)
+    deliver_send(context, send_id)
+    assert sorted(mailer.addresses()) == sorted(all_addresses(database))
+    assert counts_of(database, send_id) == (60, 0, 0)
+    assert get_send(database, send_id).state is SendState.FINISHED
+
+
+def test_one_answer_that_names_too_many_marks_none_of_them(database: Database) -> None:
+    claimed = claimed_batch(database, planned_send(database, count=50))
+    fail_attempt(database, claimed, Refused(400, [about(n) for n in range(0, 42, 2)]))
+
+    assert get_send(database, claimed.send_id).stop_cause is SendStopCause.REFUSALS
+    assert set(outcomes(database, claimed.send_id).values()) == {"planned"}
+
+
+def test_an_answer_that_comes_after_the_pause_marks_nobody(
+    database: Database, batches_of_seven: None
+) -> None:
+    send_id = planned_send(database, count=35)
+    claimed = [claimed_batch(database, send_id) for _ in range(5)]
+    for each in claimed:
+        fail_attempt(database, each, Refused(400, [about(n) for n in range(6)]))
+
+    assert get_send(database, send_id).stop_cause is SendStopCause.REFUSALS
+    assert set(outcomes(database, send_id).values()) == {"planned"}
+
+
+@pytest.mark.parametrize("count", [2, 10])
+def test_a_send_of_which_everyone_is_refused_needs_a_person(
+    context: DeliveryContext, database: Database, mailer: FakeMailer, count: int
+) -> None:
+    send_id = planned_send(database, count=count)
+    mailer.refuses.update(all_addresses(database))
+    deliver_send(context, send_id)
+
+    assert get_send(database, send_id).stop_cause is SendStopCause.REFUSALS
+    assert set(outcomes(database, send_id).values()) == {"planned"}
+
+
+def test_a_large_send_believes_two_refusals_in_a_hundred() -> None:
+    assert [max_refused(size) for size in (1, 1000, 1099, 10_000)] == [20, 20, 21, 200]
+
+
+def test_no_later_attempt_covers_a_refused_subscriber(
+    context: DeliveryContext, database: Database, mailer: FakeMailer
+) -> None:
+    """Else nobody could tell whether they were mailed, and they could never be tried again."""
+    send_id = planned_send(database, count=9)
+    everyone = all_addresses(database)
+    mailer.refuses.update({everyone[0], everyone[3], everyone[4], everyone[8]})
+    deliver_send(context, send_id)
+
+    left = [attempt for attempt in attempts(database, send_id) if attempt.left]
+    covered = [
+        place + 1
+        for attempt in left
+        for place in range(attempt.first_subscriber_id - 1, attempt.last_subscriber_id)
+    ]
+    assert sorted(covered) == [2, 3, 6, 7, 8]
 
 
 def test_the_named_copies_are_refused_with_their_reasons(database: Database) -> None:
@@ -97,12 +186,15 @@ def test_the_named_copies_are_refused_with_their_reasons(database: Database) -> 
     fail_attempt(database, claimed, Refused(400, [about(0), about(2)]))
 
     assert outcomes(database, claimed.send_id) == {ANN: "refused", BEA: "planned", CY: "refused"}
-    assert batches(database, claimed.send_id)[0].refused == 2
+    assert [batch.refused for batch in batches(database, claimed.send_id)] == [1, 0, 1]
 
 
-def test_a_refusal_of_a_copy_outside_the_request_marks_nobody(database: Database) -> None:
+@pytest.mark.parametrize("problems", [[about(9)], [about(0), about(10**6)]])
+def test_a_refusal_of_a_copy_outside_the_request_marks_nobody(
+    database: Database, problems: list[ProviderProblem]
+) -> None:
     claimed = claimed_batch(database, planned_send(database, ANN, BEA))
-    fail_attempt(database, claimed, Refused(400, [about(9)]))
+    fail_attempt(database, claimed, Refused(400, problems))
 
     assert set(outcomes(database, claimed.send_id).values()) == {"planned"}
     assert len(batches(database, claimed.send_id)) == 2
@@ -114,7 +206,7 @@ def test_both_halves_of_a_split_batch_count_what_they_hold(database: Database) -
     fail_attempt(database, claimed_batch(database, claimed.send_id), Refused(400))
 
     sizes = [(batch.size, batch.refused) for batch in batches(database, claimed.send_id)]
-    assert sizes == [(2, 1), (1, 0)]
+    assert sizes == [(1, 1), (1, 0), (1, 0)]
     assert count_and_certify(database, claimed.send_id).pending == 2
 
 
@@ -199,7 +291,7 @@ def test_endless_refusals_that_name_nobody_mark_nobody(
         "paused",
         "content",
     )
-    assert mailer.post_count <= MAX_REFUSALS_IN_A_ROW
+    assert mailer.post_count <= 8 + 2 * (MAX_REFUSALS_IN_A_ROW + 1)
     assert set(outcomes(database, send_id).values()) == {"planned"}
 
     mailer.raises.clear()

@@ -97,6 +97,12 @@ _PAUSE_EXPLANATIONS = {
         "lost.",
         "Resume to send the rest of this edition all the same, or cancel.",
     ),
+    SendStopCause.REFUSALS: TroubleExplanation(
+        "SendGrid, or a proxy before it, refused more subscribers than confirmed lists have bad "
+        "addresses, so NIF does not believe it. The refused are planned again; nothing is lost.",
+        "Find out why, from the reason above and from what stands between NIF and SendGrid. Then "
+        "resume: the refused are tried again, and nobody gets the email twice.",
+    ),
     SendStopCause.UNBALANCED: TroubleExplanation(
         "The records of this send do not add up, so it is not marked as finished.",
         "Report this together with the certificate, which names the discrepancy. Do not resume "

@@ -260,6 +260,7 @@ def test_a_finished_send_has_no_controls(admin: FlaskClient, database: Database)
         (SendStopCause.COMPLAINTS, "Stopped: needs you", "why readers did not expect this email"),
         (SendStopCause.BOUNCES, "Stopped: needs you", "where the list came from"),
         (SendStopCause.FAULT, "Stopped: needs you", "worker’s log"),
+        (SendStopCause.REFUSALS, "Stopped: needs you", "the refused are tried again"),
         (SendStopCause.UNBALANCED, "Stopped: needs you", "Report this"),
         (None, "Paused", "it continues where it stopped"),
     ],
