@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Blueprint, Flask
 from jinja2 import FileSystemBytecodeCache
 
 from nif.app import build_app
@@ -18,15 +18,16 @@ from nif.web.public.page_cache import PageCache
 from tests.sharing import create_once
 
 LONG = {
-    "tests/journeys/test_story_form.py": 60,
-    "tests/journeys/test_worker_killed.py": 60,
     "tests/journeys/test_staff_pages.py": 45,
-    "tests/journeys/test_story_page.py": 25,
-    "tests/journeys/test_new_editor.py": 20,
-    "tests/journeys/test_new_admin.py": 25,
+    "tests/journeys/test_story_form.py": 40,
+    "tests/journeys/test_worker_killed.py": 25,
     "tests/journeys/test_main_job.py": 20,
-    "tests/journeys/test_provider_refusals.py": 15,
+    "tests/journeys/test_story_page.py": 20,
+    "tests/journeys/test_new_admin.py": 15,
+    "tests/journeys/test_new_editor.py": 15,
     "tests/journeys/test_passkeys.py": 10,
+    "tests/journeys/test_attack_mode.py": 10,
+    "tests/journeys/test_provider_refusals.py": 10,
     "tests/rules/": 10,
     "tests/journeys/test_startup.py": 5,
 }
@@ -104,18 +105,20 @@ NOWHERE = {"database_url": "", "queue_url": "", "instance_dir": Path()}
 
 
 @pytest.fixture(scope="session")
-def shared_app(prepare_app: Callable[[Flask], Flask]) -> Callable[[Services], Flask]:
+def shared_app(prepare_app: Callable[[Flask], Flask]) -> Callable[..., Flask]:
     """A function that gives the worker's app, as if it had been built around a test's services.
 
     Views ask the app for its services, so only those are exchanged, with all that a test may have
-    changed. There is an app for each kind of settings.
+    changed. There is an app for each kind of settings, and for each set of a test's own views.
     """
-    apps: dict[Settings, tuple[Flask, dict[str, Any]]] = {}
+    apps: dict[tuple[Settings, tuple[Blueprint, ...]], tuple[Flask, dict[str, Any]]] = {}
 
-    def give(services: Services) -> Flask:
-        kind = services.settings.model_copy(update=NOWHERE)
+    def give(services: Services, *views: Blueprint) -> Flask:
+        kind = services.settings.model_copy(update=NOWHERE), views
         if kind not in apps:
             app = prepare_app(build_app(services))
+            for one in views:
+                app.register_blueprint(one)
             apps[kind] = (app, dict(app.config))
             return app
         app, config = apps[kind]

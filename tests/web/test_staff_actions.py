@@ -1,5 +1,7 @@
 """How an action of staff ends: done, refused, or shown again with its problems."""
 
+from collections.abc import Callable
+
 import pytest
 from flask import Blueprint, Flask
 from flask.testing import FlaskClient
@@ -11,6 +13,7 @@ from nif.accounts.audit_log import AuditEntry
 from nif.accounts.models import RoleName
 from nif.database import Database
 from nif.errors import Conflict, Invalid
+from nif.services import Services
 from nif.subscriptions.models import MailingList
 from nif.web.access import Access
 from nif.web.forms import Form, Line
@@ -41,33 +44,42 @@ def _rename(action: StaffAction, slug: str, title: str) -> ResponseReturnValue:
 LEFT_BEHIND: list[str] = []
 
 
+VIEWS = Blueprint("titles", __name__, url_prefix="/admin/titles")
+
+
+@VIEWS.post("/<slug>/form")
+@staff_action(Access.ADMIN, TitleForm, page=_page)
+def change(action: StaffAction, form: TitleForm, slug: str) -> ResponseReturnValue:
+    return _rename(action, slug, form.title.data)
+
+
+@VIEWS.post("/<slug>/button/<title>")
+@staff_action(Access.ADMIN, refused_to="admin_lists.show")
+def press(action: StaffAction, slug: str, title: str) -> ResponseReturnValue:
+    return _rename(action, slug, title)
+
+
+@VIEWS.post("/<slug>/file/<title>")
+@staff_action(Access.ADMIN, refused_to="admin_lists.show")
+def store(action: StaffAction, slug: str, title: str) -> ResponseReturnValue:
+    LEFT_BEHIND[:] = [title]
+    action.on_failure(LEFT_BEHIND.clear)
+    if title == "not committed":
+        event.listen(action.session, "before_commit", _fail)
+    return _rename(action, slug, title)
+
+
 @pytest.fixture
-def admin(new_app: Flask, database: Database) -> FlaskClient:
-    blueprint = Blueprint("titles", __name__, url_prefix="/admin/titles")
+def app(services: Services, shared_app: Callable[..., Flask]) -> Flask:
+    """The application with three actions of this module."""
+    return shared_app(services, VIEWS)
 
-    @blueprint.post("/<slug>/form")
-    @staff_action(Access.ADMIN, TitleForm, page=_page)
-    def change(action: StaffAction, form: TitleForm, slug: str) -> ResponseReturnValue:
-        return _rename(action, slug, form.title.data)
 
-    @blueprint.post("/<slug>/button/<title>")
-    @staff_action(Access.ADMIN, refused_to="admin_lists.show")
-    def press(action: StaffAction, slug: str, title: str) -> ResponseReturnValue:
-        return _rename(action, slug, title)
-
-    @blueprint.post("/<slug>/file/<title>")
-    @staff_action(Access.ADMIN, refused_to="admin_lists.show")
-    def store(action: StaffAction, slug: str, title: str) -> ResponseReturnValue:
-        LEFT_BEHIND[:] = [title]
-        action.on_failure(LEFT_BEHIND.clear)
-        if title == "not committed":
-            event.listen(action.session, "before_commit", _fail)
-        return _rename(action, slug, title)
-
-    new_app.register_blueprint(blueprint)
+@pytest.fixture
+def admin(app: Flask, database: Database) -> FlaskClient:
     with database.transaction() as session:
         a_list(session, title="Old")
-    return signed_in(without_tokens(new_app), database, RoleName.ADMIN)
+    return signed_in(without_tokens(app), database, RoleName.ADMIN)
 
 
 def _fail(_session: Session) -> None:
@@ -133,9 +145,9 @@ def test_what_an_action_stored_elsewhere_is_removed_where_it_or_its_commit_fails
 
 
 def test_an_account_without_permission_cannot_act(
-    new_app: Flask, admin: FlaskClient, database: Database
+    app: Flask, admin: FlaskClient, database: Database
 ) -> None:
-    editor = signed_in(new_app, database, RoleName.EDITOR)
+    editor = signed_in(app, database, RoleName.EDITOR)
 
     assert editor.post("/admin/titles/daily/form", data={"title": "New"}).status_code == 403
     assert title_and_entries(database)[0] == "Old"
