@@ -23,8 +23,7 @@ from nif.clock import utc_now
 from nif.database import Database
 from nif.services import build_services
 from nif.subscribers import segment_queries, segments
-from nif.subscribers.address_index import SETTLED_AFTER, index_new_addresses
-from nif.subscribers.segment_queries import load_segment_context
+from nif.subscribers.segment_queries import SETTLED_AFTER, index_new_addresses, load_segment_context
 from tests.web.newsroom.staff import signed_in, without_tokens
 
 REQUESTS = 40

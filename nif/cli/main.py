@@ -4,16 +4,7 @@ import sys
 
 import click
 
-from nif.cli import (
-    editions,
-    installation,
-    ledger,
-    lists,
-    processes,
-    sends,
-    subscribers,
-    suppressions,
-)
+from nif.cli import installation, ledger, lists, sends, subscribers
 from nif.errors import NifError
 
 
@@ -34,10 +25,10 @@ def nif() -> None:
 
 
 for command in (
-    *(processes.run, processes.serve, processes.worker),
+    *(installation.run, installation.serve, installation.worker),
     *(installation.database_group, installation.demo, installation.account, ledger.ledger),
     *(lists.list_group, subscribers.subscriber, subscribers.retention),
-    *(editions.digest, editions.edition, sends.send, sends.events, suppressions.suppressions),
+    *(sends.digest, sends.edition, sends.send, sends.events, subscribers.suppressions),
 ):
     nif.add_command(command)
 

@@ -45,11 +45,11 @@ from nif.sends.unknown_attempts import (
     tell_staff_of_unknown_attempts,
 )
 from nif.services import Services
-from nif.signups import attack_mode, held, proof_of_work
+from nif.signups import attack_mode, held
 from nif.signups.requests import process_signups, watch_for_attack
 from nif.stories.drafts import get_story
 from nif.stories.publishing import list_due_stories, publish_scheduled_story
-from nif.subscribers.address_index import index_new_addresses
+from nif.subscribers.segment_queries import index_new_addresses
 from nif.subscribers.sunset_policy import advance_next_campaign
 from nif.subscriptions.lists import all_lists, get_list
 
@@ -342,7 +342,7 @@ class Worker:
     def delete_expired(self) -> None:
         now = utc_now()
         with self.services.database.transaction() as session:
-            proof_of_work.delete_expired_proofs(session, now=now)
+            attack_mode.delete_expired_proofs(session, now=now)
             attack_mode.delete_old_signup_counts(session, now=now)
             canaries.delete_old_canaries(session, now=now)
             names = detach_expired_files(session, now=now)

@@ -18,13 +18,15 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from nif.accounts.audit_log import Actor, record_audit_entry
 from nif.database import Base, BigId, get_row
 from nif.errors import Invalid
-from nif.subscribers.address_index import MIN_PART_LENGTH
 from nif.subscriptions.models import SuppressionReason
 
 MAX_NAME_LENGTH = 100
 MAX_SEGMENTS = 200
 MAX_CONDITIONS = 10
 MAX_VALUE_LENGTH = 300
+MIN_PART_LENGTH = 3
+"""Characters of a part of an address: the index is of trigrams."""
+
 ANY_REASON = "any"
 REASON_CHOICES = (ANY_REASON, *(reason.value for reason in SuppressionReason))
 

@@ -24,7 +24,7 @@ from nif.signups.models import HoldReason, SignupKind
 from nif.signups.requests import SignupRequest, queue_signup
 from nif.stories.models import Story
 from nif.stories.reader_reports import ReaderReport, ReportKind
-from nif.subscribers.address_index import index_new_addresses
+from nif.subscribers.segment_queries import index_new_addresses
 from nif.subscribers.segments import Segment
 from nif.subscriptions import lifecycle
 from nif.subscriptions.consent import ConsentContext

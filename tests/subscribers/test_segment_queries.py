@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import delete, select
 
 from nif.errors import NotFound
-from nif.subscribers import address_index, segment_queries
+from nif.subscribers import segment_queries
 from nif.subscribers.segment_queries import load_segment_context
 from nif.subscribers.segments import SegmentConditions
 from nif.subscriptions.models import Subscriber, Subscription
@@ -59,8 +59,10 @@ def test_every_condition_finds_and_counts_the_same_subscribers(session, is_index
     add_sample_subscribers(session)
     add_click(session, session.scalars(select(Subscriber).where(Subscriber.id == 3)).one(), NOON)
     if is_indexed:
-        assert address_index.index_new_addresses(lambda: same_transaction(session), now=LATER) == 4
-        assert address_index.get_indexed_through(session) == 4
+        assert (
+            segment_queries.index_new_addresses(lambda: same_transaction(session), now=LATER) == 4
+        )
+        assert segment_queries.get_indexed_through(session) == 4
 
     for rows, match, expected in CASES:
         found = find_names(session, *rows, match=match)
@@ -79,7 +81,7 @@ def test_pages_continue_each_other_in_every_order(session, monkeypatch):
     session.execute(delete(Subscription).where(Subscription.subscriber_id.in_(ids[::3])))
     on_list = [one for one in reversed(ids) if one not in ids[::3]]
     session.scalars(select(Subscriber).where(Subscriber.id == ids[4])).one().created_at = LATER
-    address_index.index_new_addresses(
+    segment_queries.index_new_addresses(
         lambda: same_transaction(session), now=NOON + timedelta(hours=2)
     )
 
@@ -130,7 +132,7 @@ def test_the_index_follows_changed_and_deleted_addresses_and_adds_new_ones_later
     newest = session.get_one(Subscriber, 3)
     newest.created_at = LATER
     session.flush()
-    assert address_index.index_new_addresses(lambda: same_transaction(session), now=LATER) == 2
+    assert segment_queries.index_new_addresses(lambda: same_transaction(session), now=LATER) == 2
     for part in ("reader", "example"):
         assert len(find_names(session, f"address contains {part}")) == 3
 
@@ -142,7 +144,7 @@ def test_the_index_follows_changed_and_deleted_addresses_and_adds_new_ones_later
     assert len(find_names(session, "address contains reader")) == 1
     assert find_names(session, "address contains gone.aw") == ["go"]
     assert (
-        address_index.index_new_addresses(
+        segment_queries.index_new_addresses(
             lambda: same_transaction(session), now=LATER + timedelta(hours=1)
         )
         == 1

@@ -11,7 +11,7 @@ from flask import request
 
 from nif.clock import utc_now
 from nif.errors import NotFound
-from nif.signups import attack_mode, proof_of_work
+from nif.signups import attack_mode
 from nif.signups.models import NO_LIST, HoldReason, SignupKind
 from nif.signups.requests import SignupRequest, queue_signup
 from nif.subscriptions.consent import ConsentContext
@@ -78,7 +78,7 @@ class GuardedForm(TicketForm):
         if self.ticket_problem:
             self.ticket.data = make_form_ticket()
         if is_under_attack():
-            self.challenge = proof_of_work.make_challenge(
+            self.challenge = attack_mode.make_challenge(
                 tokens().keys, self.ticket.data, now=utc_now()
             )
 
@@ -112,7 +112,7 @@ class GuardedForm(TicketForm):
         with transaction() as session:
             if hold_reason is None and attack_mode.find_active_attack_mode(session, now=now):
                 ticket, proof = self.ticket.data, self.altcha.data
-                if not proof_of_work.accept_proof(session, tokens().keys, ticket, proof, now=now):
+                if not attack_mode.accept_proof(session, tokens().keys, ticket, proof, now=now):
                     hold_reason = HoldReason.NO_PROOF
             signup = SignupRequest(kind, self.email.address, where, list_id, hold_reason)
             queue_signup(session, signup, now=now)

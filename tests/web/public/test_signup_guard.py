@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from nif.clock import utc_now
 from nif.database import Database
 from nif.services import Services
-from nif.signups import attack_mode, proof_of_work
+from nif.signups import attack_mode
 from nif.signups.models import HoldReason, Signup
 from nif.subscriptions.models import SubscriptionState, SuppressionReason
 from nif.subscriptions.suppression_list import suppress_address
@@ -42,7 +42,7 @@ def _four(database: Database) -> None:
 
 @pytest.fixture
 def attack(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof_of_work, "COST", 20)
+    monkeypatch.setattr(attack_mode, "COST", 20)
     with database.transaction() as session:
         now = utc_now()
         attack_mode.enable_attack_mode(session, until=now + timedelta(hours=1), who="Ada", now=now)

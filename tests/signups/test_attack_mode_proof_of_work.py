@@ -7,7 +7,7 @@ from altcha import Challenge, Payload, solve_challenge
 from sqlalchemy import select
 
 from nif.clock import utc_now
-from nif.signups import proof_of_work
+from nif.signups import attack_mode
 from nif.signups.models import UsedProofOfWork
 
 KEYS = [b"the key", b"an older key"]
@@ -15,7 +15,7 @@ KEYS = [b"the key", b"an older key"]
 
 def solved(keys=KEYS, ticket="a ticket", **given):
     challenge = Challenge.from_dict(
-        json.loads(proof_of_work.make_challenge(keys, ticket, now=utc_now()))
+        json.loads(attack_mode.make_challenge(keys, ticket, now=utc_now()))
     )
     solution = solve_challenge(challenge)
     for name, value in given.items():
@@ -25,11 +25,11 @@ def solved(keys=KEYS, ticket="a ticket", **given):
 
 @pytest.fixture(autouse=True)
 def _cheap(monkeypatch):
-    monkeypatch.setattr(proof_of_work, "COST", 20)
+    monkeypatch.setattr(attack_mode, "COST", 20)
 
 
 def accepts(session, proof, *, ticket="a ticket", now=None):
-    return proof_of_work.accept_proof(session, KEYS, ticket, proof, now=now or utc_now())
+    return attack_mode.accept_proof(session, KEYS, ticket, proof, now=now or utc_now())
 
 
 def test_a_proof_is_accepted_once_and_for_its_form(session):
@@ -45,11 +45,11 @@ def test_a_proof_is_accepted_once_and_for_its_form(session):
 def test_a_proof_is_valid_for_two_hours_and_stored_no_longer(session):
     proof, now = solved(), utc_now()
 
-    assert not accepts(session, proof, now=now + proof_of_work.VALID_FOR + timedelta(seconds=5))
+    assert not accepts(session, proof, now=now + attack_mode.VALID_FOR + timedelta(seconds=5))
     assert accepts(session, proof, now=now)
-    proof_of_work.delete_expired_proofs(session, now=now + timedelta(hours=1))
+    attack_mode.delete_expired_proofs(session, now=now + timedelta(hours=1))
     assert not accepts(session, proof, now=now)
-    proof_of_work.delete_expired_proofs(session, now=now + timedelta(hours=3))
+    attack_mode.delete_expired_proofs(session, now=now + timedelta(hours=3))
     assert session.scalars(select(UsedProofOfWork)).all() == []
 
 
