@@ -170,6 +170,14 @@ def insert_if_new(session: Session, model: type[Model], **values: Any) -> Model 
     return row
 
 
+def put_row(session: Session, model: type[Base], **values: Any) -> None:
+    """Insert a row, or set these values in the row with the same primary key."""
+    keys = list(table_of(model).primary_key)
+    others = {name: value for name, value in values.items() if name not in {k.key for k in keys}}
+    statement = conflict_aware_insert(session, model).values(**values)
+    session.execute(statement.on_conflict_do_update(index_elements=keys, set_=others))
+
+
 def lock_row(session: Session, model: type[Model], key: Any, **values: Any) -> Model:
     """The row with this primary key, locked; where there is none, it is made of `values`.
 

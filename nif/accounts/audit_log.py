@@ -58,11 +58,11 @@ class Actor(Protocol):
     def name(self) -> Any: ...
 
 
-class SystemActor(NamedTuple):
-    """An actor without an account, such as the command line."""
+class NamedActor(NamedTuple):
+    """An actor by name; without an id where it has no account, such as the command line."""
 
     name: str
-    id: None = None
+    id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -155,5 +155,5 @@ def _select_entries(filters: AuditFilter) -> Select[AuditEntry]:
 def _shorten_value(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | dict):
         return value
-    text = str(value)
+    text = ", ".join(value) if isinstance(value, tuple) else str(value)
     return text if len(text) <= MAX_DETAIL_LENGTH else f"{text[: MAX_DETAIL_LENGTH - 1]}…"

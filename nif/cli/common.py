@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from nif.accounts.audit_log import SystemActor
+from nif.accounts.audit_log import NamedActor
 from nif.app import check_database
 from nif.logs import configure_logging
 from nif.services import Services, build_services
 from nif.settings import load_settings
 
-OPERATOR = SystemActor("the command line")
+OPERATOR = NamedActor("the command line")
 _JSON = "nif.cli.json"
 
 

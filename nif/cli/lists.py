@@ -77,7 +77,7 @@ def edit(slug: str, **given: Any) -> None:
         version = mailing_list.version
         changes = lists.update_list(session, mailing_list, settings, version=version, now=now)
         if changes:
-            detail = {name: describe_change(*map(_joined, pair)) for name, pair in changes.items()}
+            detail = {name: describe_change(*pair) for name, pair in changes.items()}
             record_audit_entry(
                 session, OPERATOR, "list_changed", "list", slug, detail=detail, now=now
             )
@@ -130,7 +130,3 @@ def _list_as_data(mailing_list: MailingList) -> dict[str, Any]:
         "archived_at": archived_at,
         "subscribers": mailing_list.confirmed_count,
     }
-
-
-def _joined(value: Any) -> Any:
-    return ", ".join(value) if isinstance(value, tuple) else value

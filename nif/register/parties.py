@@ -9,7 +9,7 @@ from uuid import uuid4
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
-from nif.database import conflict_aware_insert, delete_unreferenced, get_row
+from nif.database import delete_unreferenced, get_row, put_row
 from nif.errors import Conflict, Invalid
 from nif.links import is_web_address
 from nif.paging import Page, paginate
@@ -234,9 +234,4 @@ def _rewrite_sentences(session: Session, party: Party, publisher: PublisherNames
 def _renew_register_version(session: Session) -> None:
     """Mark names as changed, so that every process reloads its matcher."""
     session.flush()
-    version = uuid4().hex
-    session.execute(
-        conflict_aware_insert(session, RegisterVersion)
-        .values(id=1, version=version)
-        .on_conflict_do_update(index_elements=[RegisterVersion.id], set_={"version": version})
-    )
+    put_row(session, RegisterVersion, id=1, version=uuid4().hex)

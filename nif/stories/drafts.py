@@ -14,7 +14,7 @@ from sqlalchemy import ForeignKey, Index, delete, select
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column, selectinload
 
 from nif.accounts.models import Account
-from nif.database import Base, BigId, conflict_aware_insert, get_row
+from nif.database import Base, BigId, get_row, put_row
 from nif.errors import Conflict, Invalid, NotFound
 from nif.media.library import count_picture_uses
 from nif.paging import Page, paginate
@@ -220,11 +220,7 @@ def index_story(session: Session, story: Story) -> None:
     session.flush()
     parts = (story.headline, story.byline, story.slug, *(tag.name for tag in story.tags))
     folded = fold_search_text(" ".join(parts))
-    session.execute(
-        conflict_aware_insert(session, StorySearchIndex)
-        .values(story_id=story.id, folded=folded)
-        .on_conflict_do_update(index_elements=[StorySearchIndex.story_id], set_={"folded": folded})
-    )
+    put_row(session, StorySearchIndex, story_id=story.id, folded=folded)
 
 
 def search_stories(

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account
-from nif.database import conflict_aware_insert
+from nif.database import add_counts
 from nif.errors import Conflict, Invalid
 from nif.ledger.chain import PublishedEntry, append_entry, delete_entry_payload
 from nif.ledger.models import LedgerEntry, LedgerEntryKind
@@ -92,13 +92,7 @@ PAGE_VERSION = select(PageVersion.version).where(PageVersion.id == 1)
 
 def invalidate_pages(session: Session) -> None:
     """Invalidate every cached public page: something changed that readers can see."""
-    session.execute(
-        conflict_aware_insert(session, PageVersion)
-        .values(id=1, version=1)
-        .on_conflict_do_update(
-            index_elements=[PageVersion.id], set_={"version": PageVersion.version + 1}
-        )
-    )
+    add_counts(session, PageVersion, [{"id": 1, "version": 1}])
 
 
 def freeze_revision(

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, insert, or_, sel
 from sqlalchemy.orm import Session
 
 from nif.claims import claim_next, lock_claimed_row
-from nif.database import Transaction, conflict_aware_insert, table_of
+from nif.database import Transaction, put_row, table_of
 from nif.editions.messages import freeze_repermission_edition, write_inactive_repermission_message
 from nif.errors import Conflict, Invalid
 from nif.mail.message import MailWriter
@@ -142,12 +142,8 @@ def store_inactive_counts(
 ) -> None:
     """Store the counts for 6, 12 and 24 months."""
     names = ("half_a_year", "a_year", "two_years")
-    values = {**dict(zip(names, counts, strict=True)), "counted_at": now}
-    session.execute(
-        conflict_aware_insert(session, InactiveCounts)
-        .values(list_id=list_id, **values)
-        .on_conflict_do_update(index_elements=[InactiveCounts.list_id], set_=values)
-    )
+    values = dict(zip(names, counts, strict=True))
+    put_row(session, InactiveCounts, list_id=list_id, counted_at=now, **values)
 
 
 def find_last_repermission(session: Session, list_id: int) -> RepermissionCampaign | None:

@@ -280,7 +280,3 @@ def lift_subscriber_suppression(
         lift_manual_suppression(session, subscriber.canonical, by=by, now=now)
     except NotFound:
         raise Conflict(NOT_LIFTABLE) from None
-
-
-def record_suppression_export(session: Session, *, by: Actor, now: datetime) -> None:
-    record_audit_entry(session, by, "suppressions_exported", *SUPPRESSION_LIST, now=now)

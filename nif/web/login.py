@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from flask import Flask, Response, current_app, g, request, session
 from flask_security import (
@@ -20,7 +20,7 @@ from flask_security.recoverable import generate_reset_password_token
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine
 
-from nif.accounts.audit_log import count_failed_sign_in, record_audit_entry
+from nif.accounts.audit_log import NamedActor, count_failed_sign_in, record_audit_entry
 from nif.accounts.models import Account, Passkey, SecurityRole
 from nif.clock import utc_now
 from nif.database import Base
@@ -282,11 +282,6 @@ def hash_new_password(password: str) -> str:
     return hash_password(normalized)
 
 
-class SignedInActor(NamedTuple):
-    id: int
-    name: str
-
-
 LOGIN_SIGNALS = (
     (signals.password_reset, "password_set"),
     (signals.password_changed, "password_set"),
@@ -325,7 +320,7 @@ def _remember_sign_in(
 ) -> None:
     if authn_via != ["change"]:
         # After a password change the session continues; that is no new sign-in.
-        g.signed_in = SignedInActor(user.id, user.name)
+        g.signed_in = NamedActor(user.name, user.id)
 
 
 def _record_sign_in(response: Response) -> Response:

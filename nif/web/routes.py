@@ -21,17 +21,14 @@ from nif.web.newsroom import register as newsroom_register
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
     feeds,
-    history,
     invitations,
     ledger,
     media,
     newsletters,
     outbox,
-    personal_data,
     policies,
     preferences,
     reader_reports,
-    relationships,
     stories,
     subscribe,
     transparency_report,
@@ -39,9 +36,9 @@ from nif.web.public import (
 )
 
 READER_MODULES = (
-    *(stories, history, reader_reports, media, newsletters),
-    *(subscribe, unsubscribe, preferences, personal_data),
-    *(relationships, policies, ledger, transparency_report),
+    *(stories, reader_reports, media, newsletters),
+    *(subscribe, unsubscribe, preferences),
+    *(policies, ledger, transparency_report),
 )
 MACHINE_MODULES = (feeds, health, sendgrid_events)
 NEWSROOM_MODULES = (

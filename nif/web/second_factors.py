@@ -75,41 +75,32 @@ def second_factor_config(settings: Settings) -> dict[str, Any]:
         "SECURITY_FRESHNESS": timedelta(minutes=15),
         "SECURITY_FRESHNESS_GRACE_PERIOD": timedelta(minutes=10),
         "SECURITY_DATETIME_FACTORY": utc_now,
-        **{f"SECURITY_{name}_URL": address for name, address in PAGE_ADDRESSES.items()},
+        **{f"SECURITY_{name}_URL": address for name, (address, _) in PAGES.items() if address},
         **{
             f"SECURITY_{name}_TEMPLATE": f"security/{page}.html"
-            for name, page in PAGE_TEMPLATES.items()
+            for name, (_, page) in PAGES.items()
+            if page
         },
         "SECURITY_TWO_FACTOR_POST_SETUP_VIEW": "/account/",
         "SECURITY_WAN_POST_REGISTER_VIEW": "/account/",
     }
 
 
-PAGE_ADDRESSES = {
-    "VERIFY": "/login/verify",
-    "TWO_FACTOR_TOKEN_VALIDATION": "/login/code",
-    "TWO_FACTOR_SELECT": "/login/second-factor",
-    "TWO_FACTOR_RESCUE": "/login/rescue",
-    "MULTI_FACTOR_RECOVERY": "/login/recovery",
-    "WAN_SIGNIN": "/login/passkey",
-    "WAN_VERIFY": "/login/verify/passkey",
-    "TWO_FACTOR_SETUP": "/account/authenticator",
-    "MULTI_FACTOR_RECOVERY_CODES": "/account/recovery-codes",
-    "WAN_REGISTER": "/account/passkeys",
-    "WAN_DELETE": "/account/passkeys/remove",
+PAGES = {
+    "VERIFY": ("/login/verify", "verify"),
+    "TWO_FACTOR_TOKEN_VALIDATION": ("/login/code", ""),
+    "TWO_FACTOR_VERIFY_CODE": ("", "code"),
+    "TWO_FACTOR_SELECT": ("/login/second-factor", "select_factor"),
+    "TWO_FACTOR_RESCUE": ("/login/rescue", ""),
+    "MULTI_FACTOR_RECOVERY": ("/login/recovery", "recovery_code"),
+    "WAN_SIGNIN": ("/login/passkey", "passkey"),
+    "WAN_VERIFY": ("/login/verify/passkey", "verify_passkey"),
+    "TWO_FACTOR_SETUP": ("/account/authenticator", "authenticator"),
+    "MULTI_FACTOR_RECOVERY_CODES": ("/account/recovery-codes", "recovery_codes"),
+    "WAN_REGISTER": ("/account/passkeys", "passkeys"),
+    "WAN_DELETE": ("/account/passkeys/remove", ""),
 }
-
-PAGE_TEMPLATES = {
-    "VERIFY": "verify",
-    "TWO_FACTOR_VERIFY_CODE": "code",
-    "TWO_FACTOR_SELECT": "select_factor",
-    "MULTI_FACTOR_RECOVERY": "recovery_code",
-    "WAN_SIGNIN": "passkey",
-    "WAN_VERIFY": "verify_passkey",
-    "TWO_FACTOR_SETUP": "authenticator",
-    "MULTI_FACTOR_RECOVERY_CODES": "recovery_codes",
-    "WAN_REGISTER": "passkeys",
-}
+"""Flask-Security's pages: the address and the template of each; empty where it has none."""
 
 
 class AuthenticatorApps(Totp):

@@ -6,13 +6,13 @@ import pytest
 from sqlalchemy.orm import Session
 
 from nif.accounts import accounts
-from nif.accounts.audit_log import SystemActor
+from nif.accounts.audit_log import NamedActor
 from nif.accounts.models import Account, AccountState, RoleName
 from nif.errors import Conflict, Expired, Invalid, NotFound
 from nif.tokens import TokenPurpose, Tokens
 from tests.conftest import NOON
 
-BOSS = SystemActor("The boss")
+BOSS = NamedActor("The boss")
 TOKENS = Tokens([b"a key for tests"])
 
 

@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy.orm import Session
 
 from nif.accounts import audit_log
-from nif.accounts.audit_log import AuditFilter, SystemActor, record_audit_entry
+from nif.accounts.audit_log import AuditFilter, NamedActor, record_audit_entry
 from nif.errors import NotFound
 from tests.conftest import NOON
 from tests.factories import an_account
 from tests.rules.source import modules, nodes
 
-CLERK = SystemActor("A clerk")
+CLERK = NamedActor("A clerk")
 MIDNIGHT = NOON.replace(hour=0)
 
 

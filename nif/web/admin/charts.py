@@ -188,6 +188,14 @@ def _round_step(at_least: float) -> float:
 
 IMPORT_METRICS = (ListMetric.IMPORTED, ListMetric.REMOVED)
 DEPARTURES = (ListMetric.UNSUBSCRIBED, ListMetric.ERASED)
+METRIC_LABELS = {
+    ListMetric.IMPORTED: "imported",
+    ListMetric.UNSUBSCRIBED: "unsubscribed",
+    ListMetric.REMOVED: "removed by an import",
+    ListMetric.ERASED: "erased",
+    ListMetric.BOUNCED: "bounced",
+    ListMetric.COMPLAINED: "complained",
+}
 MONTHS_FROM_DAYS = 200
 """From this many days on, the labels under a chart name months instead of days."""
 
@@ -320,25 +328,20 @@ def describe_period(period: GrowthPeriod) -> str:
 
 
 def _describe_file_changes(period: GrowthPeriod) -> str:
-    came, went = period.total_of(ListMetric.IMPORTED), period.total_of(ListMetric.REMOVED)
-    changes = [f"{format_number(came)} imported"] if came else []
-    changes += [f"{format_number(went)} removed by an import"] if went else []
+    changes = _describe_counts(period, ListMetric.IMPORTED, ListMetric.REMOVED)
     return f"{describe_period(period)}: {' and '.join(changes)}"
 
 
 def _describe_traffic(period: GrowthPeriod) -> str:
     subscribed = format_number(period.total_of(ListMetric.SUBSCRIBED))
-    more = (
-        (ListMetric.IMPORTED, "imported"),
-        (ListMetric.UNSUBSCRIBED, "unsubscribed"),
-        (ListMetric.REMOVED, "removed by an import"),
-        (ListMetric.ERASED, "erased"),
-        (ListMetric.BOUNCED, "bounced"),
-        (ListMetric.COMPLAINED, "complained"),
-    )
-    counts = [(period.total_of(metric), label) for metric, label in more]
-    texts = [f"{format_number(count)} {label}" for count, label in counts if count]
+    texts = _describe_counts(period, *METRIC_LABELS)
     return ", ".join([f"{describe_period(period)}: {subscribed} subscribed", *texts])
+
+
+def _describe_counts(period: GrowthPeriod, *metrics: ListMetric) -> list[str]:
+    """The counts that are not 0, such as "12 imported"."""
+    counts = {metric: period.total_of(metric) for metric in metrics}
+    return [f"{format_number(n)} {METRIC_LABELS[metric]}" for metric, n in counts.items() if n]
 
 
 def _describe_rate(day: date, rate: EventRate) -> str:

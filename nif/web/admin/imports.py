@@ -1,5 +1,8 @@
 """Imports into a list, from upload and column mapping to undo; the export of a list."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 from flask import Blueprint, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -72,11 +75,7 @@ class ImportForm(Form):
     def store(self, run: ImportRun) -> None:
         """Raises Invalid and Conflict."""
         columns = ColumnMapping(
-            email=self.column_email.data,
-            status=self.column_status.data,
-            subscribed_at=self.column_subscribed_at.data,
-            unsubscribed=self.column_unsubscribed.data,
-            bounced=self.column_bounced.data,
+            **{name: self[f"column_{name}"].data for name in ColumnMapping.__dataclass_fields__}
         )
         separator = SEPARATORS[self.separator.data]
         imports.change_import_layout(
@@ -197,28 +196,21 @@ def start(action: StaffAction, slug: str, import_id: int) -> ResponseReturnValue
     return _continue(action, slug, import_run)
 
 
-@blueprint.post(f"{IMPORT_PATH}/mapping")
-@staff_action(Access.ADMIN, refused_to=".show")
-def remap(action: StaffAction, slug: str, import_id: int) -> ResponseReturnValue:
-    import_run = _lock_import(action, slug, import_id)
-    imports.reopen_import_layout(import_run)
-    return _continue(action, slug, import_run)
+def _add_button(name: str, path: str, rule: Callable[[ImportRun, datetime], None]) -> None:
+    """A button that only applies a rule to an import."""
+
+    @staff_action(Access.ADMIN, refused_to=".show")
+    def press(action: StaffAction, slug: str, import_id: int) -> ResponseReturnValue:
+        import_run = _lock_import(action, slug, import_id)
+        rule(import_run, action.now)
+        return _continue(action, slug, import_run)
+
+    blueprint.post(f"{IMPORT_PATH}/{path}", endpoint=name)(press)
 
 
-@blueprint.post(f"{IMPORT_PATH}/stop")
-@staff_action(Access.ADMIN, refused_to=".show")
-def stop(action: StaffAction, slug: str, import_id: int) -> ResponseReturnValue:
-    import_run = _lock_import(action, slug, import_id)
-    imports.stop_import(import_run)
-    return _continue(action, slug, import_run)
-
-
-@blueprint.post(f"{IMPORT_PATH}/resume")
-@staff_action(Access.ADMIN, refused_to=".show")
-def resume(action: StaffAction, slug: str, import_id: int) -> ResponseReturnValue:
-    import_run = _lock_import(action, slug, import_id)
-    imports.resume_import(import_run, now=action.now)
-    return _continue(action, slug, import_run)
+_add_button("remap", "mapping", lambda run, _now: imports.reopen_import_layout(run))
+_add_button("stop", "stop", lambda run, _now: imports.stop_import(run))
+_add_button("resume", "resume", lambda run, now: imports.resume_import(run, now=now))
 
 
 @blueprint.post(f"{IMPORT_PATH}/undo")

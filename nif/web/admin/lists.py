@@ -2,9 +2,7 @@
 
 from calendar import day_name
 from datetime import datetime
-from functools import cache
 from typing import Any
-from zoneinfo import available_timezones
 
 from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -60,11 +58,6 @@ FREQUENCIES = {EVERY_DAY: "Every day"} | {
 }
 RESERVED_SLUGS = frozenset({"new"})
 """Slugs that would collide with addresses of the admin pages."""
-
-
-@cache
-def time_zone_names() -> list[str]:
-    return sorted(available_timezones())
 
 
 class ListForm(Form):
@@ -198,7 +191,7 @@ def _form_page(session: Session, form: ListForm, mailing_list: MailingList | Non
         "admin/lists/edit.html" if mailing_list else "admin/lists/new.html",
         mailing_list=mailing_list,
         form=form,
-        time_zones=time_zone_names(),
+        time_zones=sorted(lists.known_time_zones()),
         topics=list(list_most_used_tags(session).values()),
     )
 
@@ -243,12 +236,8 @@ def update(action: StaffAction, form: ListForm, slug: str) -> ResponseReturnValu
     )
     if not changes:
         return action.done("Nothing was changed.", url_for("admin_lists.show", slug=slug))
-    detail = {name: describe_change(*map(_audit_value, pair)) for name, pair in changes.items()}
+    detail = {name: describe_change(*pair) for name, pair in changes.items()}
     return _done(action, "list_changed", slug, "Saved.", **detail)
-
-
-def _audit_value(value: Any) -> Any:
-    return ", ".join(value) if isinstance(value, tuple) else value
 
 
 def _done(

@@ -150,7 +150,7 @@ def export(action: StaffAction, form: SuppressionSearchForm) -> ResponseReturnVa
     A POST, so that no link and no prefetching browser exports the list by accident.
     """
     wanted = form.suppression_filter()
-    suppressions.record_suppression_export(action.session, by=current_user, now=action.now)
+    action.audit("suppressions_exported", *suppressions.SUPPRESSION_LIST)
 
     def lines(session: Session) -> Iterator[str]:
         found = suppressions.iterate_suppressions(session, wanted)

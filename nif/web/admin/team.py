@@ -1,5 +1,7 @@
 """The team: invitations, roles, and deactivated accounts."""
 
+from collections.abc import Callable
+
 from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -78,32 +80,41 @@ def change_role(action: StaffAction, form: RoleForm, account_id: int) -> Respons
     return _done(action, account, "The role of {} is changed, and they are signed out everywhere.")
 
 
-@blueprint.post("/<id:account_id>/deactivate")
-@staff_action(Access.ADMIN, refused_to=".show")
-def deactivate(action: StaffAction, account_id: int) -> ResponseReturnValue:
-    account = accounts.get_account(action.session, account_id)
-    accounts.deactivate_account(action.session, current_user, account, now=action.now)
-    invalidate_pages(action.session)
-    return _done(action, account, "{} can no longer sign in. Their stories and bylines stay.")
+BUTTONS: dict[str, tuple[str, Callable[..., None], str]] = {
+    "deactivate": (
+        "deactivate",
+        accounts.deactivate_account,
+        "{} can no longer sign in. Their stories and bylines stay.",
+    ),
+    "reactivate": ("reactivate", accounts.reactivate_account, "{} can sign in again."),
+    "clear_second_factors": (
+        "clear-second-factors",
+        accounts.clear_second_factors,
+        "{} signs in with the password alone and can set up a new second factor.",
+    ),
+    "withdraw_invitation": (
+        "invitation/withdraw",
+        accounts.withdraw_invitation,
+        "The invitation of {} is withdrawn.",
+    ),
+}
+"""The buttons that only apply a rule to an account: the address, the rule, and its message."""
 
 
-@blueprint.post("/<id:account_id>/reactivate")
-@staff_action(Access.ADMIN, refused_to=".show")
-def reactivate(action: StaffAction, account_id: int) -> ResponseReturnValue:
-    account = accounts.get_account(action.session, account_id)
-    accounts.reactivate_account(action.session, current_user, account, now=action.now)
-    invalidate_pages(action.session)
-    return _done(action, account, "{} can sign in again.")
+def _add_button(name: str, path: str, rule: Callable[..., None], sentence: str) -> None:
+    @staff_action(Access.ADMIN, refused_to=".show")
+    def press(action: StaffAction, account_id: int) -> ResponseReturnValue:
+        account = accounts.get_account(action.session, account_id)
+        rule(action.session, current_user, account, now=action.now)
+        if rule in (accounts.deactivate_account, accounts.reactivate_account):
+            invalidate_pages(action.session)
+        return _done(action, account, sentence)
+
+    blueprint.post(f"/<id:account_id>/{path}", endpoint=name)(press)
 
 
-@blueprint.post("/<id:account_id>/clear-second-factors")
-@staff_action(Access.ADMIN, refused_to=".show")
-def clear_second_factors(action: StaffAction, account_id: int) -> ResponseReturnValue:
-    account = accounts.get_account(action.session, account_id)
-    accounts.clear_second_factors(action.session, current_user, account, now=action.now)
-    return _done(
-        action, account, "{} signs in with the password alone and can set up a new second factor."
-    )
+for button, definition in BUTTONS.items():
+    _add_button(button, *definition)
 
 
 @blueprint.post("/<id:account_id>/invitation")
@@ -115,14 +126,6 @@ def resend_invitation(action: StaffAction, account_id: int) -> ResponseReturnVal
     return _done(
         action, account, "A new invitation to {} is on its way. Earlier links no longer work."
     )
-
-
-@blueprint.post("/<id:account_id>/invitation/withdraw")
-@staff_action(Access.ADMIN, refused_to=".show")
-def withdraw_invitation(action: StaffAction, account_id: int) -> ResponseReturnValue:
-    account = accounts.get_account(action.session, account_id)
-    accounts.withdraw_invitation(action.session, current_user, account, now=action.now)
-    return _done(action, account, "The invitation of {} is withdrawn.")
 
 
 def _done(action: StaffAction, account: Account, sentence: str) -> ResponseReturnValue:

@@ -1,5 +1,6 @@
-"""A subscriber's preferences: their lists, the topics of each, pausing, and another address."""
+"""A subscriber's preferences: lists, topics, pausing, another address; and their personal data."""
 
+import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +14,13 @@ from sqlalchemy.orm import Session
 from nif.clock import utc_now
 from nif.errors import Invalid
 from nif.mail.transactional import queue_transactional_email
+from nif.privacy import data_map
+from nif.privacy.data_map import person_of_subscriber
 from nif.sends.merged_subscribers import carry_deliveries_over
 from nif.signups.models import SignupKind
 from nif.stories.queries import list_most_used_tags, tag_names_of
 from nif.subscriptions import address_change, preferences
-from nif.subscriptions.consent import wording_of_preferences
+from nif.subscriptions.consent import list_consent_receipts, wording_of_preferences
 from nif.subscriptions.lifecycle import ALL_LISTS, list_unsubscribe_headers, unsubscribe_token
 from nif.subscriptions.models import Subscriber
 from nif.subscriptions.preferences import (
@@ -27,6 +30,7 @@ from nif.subscriptions.preferences import (
 )
 from nif.web.access import Access, open_to, page_view
 from nif.web.current import consent_context, links, services, settings, tokens, transaction
+from nif.web.files import download_response
 from nif.web.forms import EmailLine, Form, Line, Several, Tick
 from nif.web.public.signup_guard import GuardedForm
 
@@ -264,3 +268,73 @@ def update_address(token: str) -> ResponseReturnValue:
         )
         own = preferences.preferences_token(reader.id, tokens())
     return redirect(url_for(".edit", token=own, saved="address"), 303)
+
+
+@page_view(blueprint, Access.TOKEN, "/preferences/<token>/data")
+def show_data(session: Session, token: str) -> str:
+    subscriber = get_subscriber_by_token(session, token, tokens())
+    tables = data_map.export_tables(session, person_of_subscriber(subscriber))
+    return render_template(
+        "public/preferences/show_data.html",
+        token=token,
+        address=subscriber.address,
+        stored=[(entry, rows) for entry, rows in tables if rows and entry.table != "consent"],
+        empty=[entry for entry, rows in tables if not rows],
+        unexported=data_map.list_unexported_tables(),
+    )
+
+
+@page_view(blueprint, Access.TOKEN, "/preferences/<token>/data.json")
+def download_data(session: Session, token: str) -> ResponseReturnValue:
+    subscriber = get_subscriber_by_token(session, token, tokens())
+    data = data_map.export_person(session, person_of_subscriber(subscriber), now=utc_now())
+    return download_response(json.dumps(data, indent=2), "personal-data.json")
+
+
+@page_view(blueprint, Access.TOKEN, "/preferences/<token>/receipts")
+def show_receipts(session: Session, token: str) -> str:
+    subscriber = get_subscriber_by_token(session, token, tokens())
+    return render_template(
+        "public/preferences/receipts.html",
+        token=token,
+        address=subscriber.address,
+        receipts=list_consent_receipts(session, subscriber.id),
+    )
+
+
+@page_view(blueprint, Access.TOKEN, "/preferences/<token>/receipts.json")
+def download_receipts(session: Session, token: str) -> ResponseReturnValue:
+    subscriber = get_subscriber_by_token(session, token, tokens())
+    data = data_map.export_receipts(session, person_of_subscriber(subscriber), now=utc_now())
+    return download_response(json.dumps(data, indent=2), "receipts.json")
+
+
+@page_view(blueprint, Access.TOKEN, "/preferences/<token>/erasure")
+def confirm_delete(session: Session, token: str) -> str:
+    address = get_subscriber_by_token(session, token, tokens()).address
+    return render_template("public/preferences/confirm_delete.html", token=token, address=address)
+
+
+@blueprint.post("/preferences/<token>/erasure")
+@open_to(Access.TOKEN)
+def delete(token: str) -> str:
+    with transaction() as session:
+        subscriber = get_subscriber_by_token(session, token, tokens())
+        person = person_of_subscriber(subscriber)
+        folder, now = services().settings.imports, utc_now()
+        data_map.erase_person(session, person, folder, source="the reader's own page", now=now)
+    services().database.truncate_wal()
+    return render_template("public/preferences/deleted.html")
+
+
+OLD_ADDRESSES = {"known": ".show_data", "known.json": ".download_data", "forget": ".confirm_delete"}
+"""These addresses were given out before they changed. They redirect for good."""
+
+
+@blueprint.get("/preferences/<token>/known")
+@blueprint.get("/preferences/<token>/known.json")
+@blueprint.route("/preferences/<token>/forget", methods=["GET", "POST"])
+@open_to(Access.TOKEN)
+def redirect_old_address(token: str) -> ResponseReturnValue:
+    old = request.path.rpartition("/")[2]
+    return redirect(url_for(OLD_ADDRESSES[old], token=token), 308)

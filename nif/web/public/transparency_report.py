@@ -1,14 +1,24 @@
-"""The transparency report: the newsroom in numbers, as a page and as JSON."""
+"""The newsroom in numbers, and the public register of its relationships: as pages and as JSON."""
 
 import json
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, jsonify, render_template
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nif.clock import utc_now
+from nif.register.disclosure_decisions import count_waivers
+from nif.register.models import OurSide, RelationshipVisibility
 from nif.register.relationship_types import RELATIONSHIP_TYPES
-from nif.stories.models import NOTE_LABELS, ChangeKind, NoteSeverity
+from nif.register.relationships import (
+    OurSideRelationships,
+    count_relationships,
+    list_public_relationships,
+)
+from nif.stories.models import NOTE_LABELS, ChangeKind, NoteSeverity, Story, StoryState
 from nif.stories.reader_reports import ReportVerdict
 from nif.stories.transparency_block import StoryAiUse, StoryOrigin
 from nif.stories.transparency_report import (
@@ -17,6 +27,7 @@ from nif.stories.transparency_report import (
     TransparencyReport,
     build_transparency_report,
 )
+from nif.web.access import Access, page_view
 from nif.web.current import links, settings
 from nif.web.filters import format_timestamp
 from nif.web.public.page_cache import cached_page, this_minute
@@ -69,7 +80,7 @@ CHECK_DESCRIPTIONS = {
 
 @cached_page(blueprint, "/transparency", by=this_minute)
 def show(session: Session) -> str:
-    found = _read_report(session)
+    found = build_transparency_report(session, on=this_minute().date())
     return render_template(
         "public/transparency_report/show.html",
         report=found,
@@ -83,10 +94,6 @@ def show(session: Session) -> str:
         relationship_types=RELATIONSHIP_TYPES,
         span=duration_in_words,
     )
-
-
-def _read_report(session: Session) -> TransparencyReport:
-    return build_transparency_report(session, on=this_minute().date())
 
 
 def _named_counts(names: Any, counts: Any) -> list[tuple[str, int]]:
@@ -110,7 +117,8 @@ def duration_in_words(span: timedelta) -> str:
 
 @cached_page(blueprint, "/transparency.json", mimetype="application/json", by=this_minute)
 def show_json(session: Session) -> str:
-    counts, site, minute = _read_report(session), settings(), this_minute()
+    site, minute = settings(), this_minute()
+    counts = build_transparency_report(session, on=minute.date())
     report = {
         "spec": REPORT_SPEC,
         "publisher": {"name": site.site_name, "url": links().home(), "parent": site.owner_name},
@@ -187,3 +195,61 @@ def _per_hundred(count: int, of: int) -> float | None:
 
 def _in_hours(span: timedelta | None) -> float | None:
     return round(span.total_seconds() / 3600, 2) if span is not None else None
+
+
+@page_view(blueprint, Access.PUBLIC, "/relationships")
+def list_relationships(session: Session) -> str:
+    return render_template(
+        "public/transparency_report/list_relationships.html",
+        register=_read_register(session),
+        relationship_types=RELATIONSHIP_TYPES,
+    )
+
+
+@page_view(blueprint, Access.PUBLIC, "/relationships.json")
+def list_relationships_json(session: Session) -> ResponseReturnValue:
+    register = _read_register(session)
+    return jsonify(
+        day=register["day"].isoformat(),
+        relationships=[_side_as_data(name, side) for name, side in register["sides"]],
+        withheld=register["withheld"],
+        waivers=[
+            {**vars(each), "type": each.type.value, "count": each.count}
+            for each in register["waivers"]
+        ],
+    )
+
+
+def _read_register(session: Session) -> dict[str, Any]:
+    """Today's public register: relationships by our side, how many are withheld, waivers."""
+    today = utc_now().date()
+    published = select(Story.id).where(Story.state == StoryState.PUBLISHED)
+    sides = list_public_relationships(session, on=today)
+    return {
+        "day": today,
+        "sides": [(_side_name(side), side) for side in sides],
+        "withheld": count_relationships(session, RelationshipVisibility.MATCH_ONLY, on=today),
+        "waivers": count_waivers(session, stories=published),
+    }
+
+
+def _side_name(side: OurSideRelationships) -> str:
+    names = {OurSide.NIF: settings().site_short_name, OurSide.OWNER: settings().owner_name}
+    return names.get(side.our_side, side.name)
+
+
+def _side_as_data(name: str, side: OurSideRelationships) -> dict[str, Any]:
+    today = utc_now().date()
+    return {
+        "our_side": {"kind": side.our_side.value, "name": name},
+        "with": [
+            {
+                "party": {"name": each.party.name, "kind": each.party.kind.value},
+                "type": each.type.value,
+                "since": each.since.isoformat() if each.since else None,
+                "until": each.until.isoformat() if each.until else None,
+                "sentence": each.sentence_on(today),
+            }
+            for each in side.relationships
+        ],
+    }
