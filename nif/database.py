@@ -115,6 +115,7 @@ class Base(DeclarativeBase):
 
 
 Model = TypeVar("Model", bound=Base)
+Found = TypeVar("Found")
 
 
 def partial_index(
@@ -140,6 +141,19 @@ def get_row(
     if row is None:
         raise NotFound(missing)
     return row
+
+
+def get_first(session: Session, query: Select[Found], missing: str) -> Found:
+    """The first thing that a query finds. Raises NotFound with the sentence `missing`."""
+    found = session.scalar(query)
+    if found is None:
+        raise NotFound(missing)
+    return found
+
+
+def count_rows(session: Session, query: Select[Any]) -> int:
+    """How many rows a query finds."""
+    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
 
 
 def is_among_ids(session: Session, column: Any, ids: Iterable[int]) -> ColumnElement[bool]:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from nif.accounts.audit_log import Actor, describe_change, record_audit_entry
 from nif.accounts.models import Account, AccountState, Profile, RoleName
-from nif.database import get_row
+from nif.database import get_first, get_row
 from nif.errors import Conflict, Expired, Invalid, NotAllowed, NotFound
 from nif.mail.addresses import parse_address
 from nif.slugs import find_free_slug
@@ -121,9 +121,7 @@ def get_invited_account(
     """
     account_id, moment = tokens.open(TokenPurpose.INVITATION, token)
     query = select(Account).where(Account.id == account_id)
-    account = session.scalar(query.with_for_update() if lock else query)
-    if account is None:
-        raise NotFound(UNKNOWN_LINK)
+    account = get_first(session, query.with_for_update() if lock else query, UNKNOWN_LINK)
     if (
         account.state is not AccountState.INVITED
         or account.invited_at is None

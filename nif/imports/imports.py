@@ -18,6 +18,7 @@ from typing import IO, NamedTuple
 from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.orm import Session
 
+from nif.database import get_first
 from nif.errors import Conflict, Invalid, NotFound, explain_size_limit
 from nif.imports.column_mapping import (
     ColumnMapping,
@@ -27,7 +28,6 @@ from nif.imports.column_mapping import (
     shorten_cell,
 )
 from nif.imports.csv_reader import (
-    SEPARATORS,
     CsvFormat,
     CsvLines,
     FileEncoding,
@@ -134,10 +134,9 @@ def reset_import(session: Session, run: ImportRun) -> None:
 def get_import(session: Session, list_id: int, import_id: int, *, lock: bool = False) -> ImportRun:
     """Raises NotFound, also for an import into another list."""
     query = select(ImportRun).where(ImportRun.id == import_id, ImportRun.list_id == list_id)
-    run = session.scalar(query.with_for_update() if lock else query)
-    if run is None:
-        raise NotFound("There is no such import.")
-    return run
+    return get_first(
+        session, query.with_for_update() if lock else query, "There is no such import."
+    )
 
 
 def list_imports(session: Session, list_id: int, *, limit: int = 20) -> Sequence[ImportRun]:
@@ -150,16 +149,9 @@ def change_import_layout(
 ) -> None:
     """Set how the file is read; a finished dry run becomes void.
 
-    Raises Invalid; Conflict after the import has started.
+    Raises Conflict after the import has started.
     """
     reopen_import_layout(run)
-    problems = {}
-    if encoding not in set(FileEncoding):
-        problems["encoding"] = "Choose one of these encodings."
-    if separator not in SEPARATORS:
-        problems["separator"] = "Choose one of these separators."
-    if problems:
-        raise Invalid(problems)
     run.encoding, run.separator, run.has_header = encoding, separator, has_header
     run.columns = asdict(columns)
 

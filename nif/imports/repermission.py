@@ -2,9 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, exists, func, select
+from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session
 
+from nif.database import count_rows
 from nif.editions.messages import freeze_repermission_edition, write_imported_repermission_message
 from nif.errors import Conflict, Invalid
 from nif.imports.models import ImportedSubscription, ImportRun, ImportState
@@ -50,8 +51,7 @@ def find_repermission_obstacle(session: Session, run: ImportRun) -> str | None:
 
 def count_unconfirmed(session: Session, run: ImportRun) -> int:
     """How many subscribers of the import would be asked now."""
-    count = select(func.count()).select_from(_select_unconfirmed(run).subquery())
-    return session.scalar(count) or 0
+    return count_rows(session, _select_unconfirmed(run))
 
 
 def max_campaign_duration(keep_unconfirmed: timedelta) -> timedelta:

@@ -13,7 +13,7 @@ from typing import Any, Self
 from sqlalchemy import null, select, update
 from sqlalchemy.orm import Session
 
-from nif.database import conflict_aware_insert
+from nif.database import conflict_aware_insert, lock_row
 from nif.errors import NifError, NotFound
 from nif.ledger.models import LedgerEntry, LedgerEntryKind, LedgerHead
 from nif.ledger.payloads import (
@@ -276,7 +276,10 @@ def delete_entry_payload(session: Session, seq: int) -> None:
 
 @dataclass(frozen=True)
 class PolicyVersion:
-    """One version of a policy: its title, the day from which it is in force, and its text."""
+    """One version of a policy. `change` says what is new; `text` is a template.
+
+    The ledger does not record the `summary`.
+    """
 
     slug: str
     version: int
@@ -284,6 +287,7 @@ class PolicyVersion:
     change: str
     effective_from: date
     text: str
+    summary: str = ""
 
 
 def _build_policy_form_1(policy: PolicyVersion) -> dict[str, Any]:
@@ -309,11 +313,7 @@ def record_policies(session: Session, policies: Sequence[PolicyVersion], *, now:
     if not policies:
         return 0
     # Keep others from appending until the transaction ends, in an empty ledger too.
-    session.execute(
-        conflict_aware_insert(session, LedgerHead)
-        .values(id=HEAD_ID, seq=0, entry_hash=GENESIS_HASH)
-        .on_conflict_do_update(index_elements=[LedgerHead.id], set_={"seq": LedgerHead.seq})
-    )
+    lock_row(session, LedgerHead, HEAD_ID, id=HEAD_ID, seq=0, entry_hash=GENESIS_HASH)
     payloads = session.scalars(
         select(LedgerEntry.payload)
         .where(LedgerEntry.kind == LedgerEntryKind.POLICY)

@@ -57,18 +57,6 @@ class PictureDescription:
 
 
 @dataclass(frozen=True)
-class StoredUpload:
-    """A cleaned upload whose master is in the storage already."""
-
-    sha256: str
-    master: str
-    width: int
-    height: int
-    had_provenance: bool
-    declared_source_type: str = ""
-
-
-@dataclass(frozen=True)
 class PictureFraming:
     """How a picture is cropped: `crops` maps a shape to [left, top, width], all in 0..1."""
 
@@ -125,17 +113,17 @@ def check_not_in_library(session: Session, sha256: str) -> None:
         raise DuplicatePicture(existing_id)
 
 
-def store_master(storage: MediaStorage, received: ReceivedUpload) -> StoredUpload:
-    """Clean a received picture and store its master. Raises Invalid."""
+def store_master(storage: MediaStorage, received: ReceivedUpload) -> Picture:
+    """Clean a received picture and store its master, for `add_picture`. Raises Invalid."""
     image = clean_picture(received.file, received.format)
     master = encode_master(image)
     name = content_file_name(master, "master", of=received.sha256)
     storage.put(name, master)
-    return StoredUpload(
-        received.sha256,
-        name,
-        image.width,
-        image.height,
+    return Picture(
+        sha256=received.sha256,
+        master=name,
+        width=image.width,
+        height=image.height,
         had_provenance=received.had_provenance,
         declared_source_type=received.declared_source_type,
     )
@@ -143,33 +131,29 @@ def store_master(storage: MediaStorage, received: ReceivedUpload) -> StoredUploa
 
 def add_picture(
     session: Session,
-    upload: StoredUpload,
+    picture: Picture,
     description: PictureDescription,
     *,
     by: int | None,
     now: datetime,
 ) -> Picture:
-    """A new picture; the worker makes its files.
+    """Add a picture whose master is stored; the worker makes its files.
 
     Raises Invalid for the description, DuplicatePicture.
     """
-    check_picture_description(description, declared_source_type=upload.declared_source_type)
-    check_not_in_library(session, upload.sha256)
-    picture = Picture(
-        **vars(upload),
-        **vars(description),
-        search_text=picture_search_text_of(description),
-        created_by_id=by,
-        due_at=now,
-        created_at=now,
-        updated_at=now,
-    )
+    check_picture_description(description, declared_source_type=picture.declared_source_type)
+    check_not_in_library(session, picture.sha256)
+    for name, value in vars(description).items():
+        setattr(picture, name, value)
+    picture.search_text = picture_search_text_of(description)
+    picture.created_by_id = by
+    picture.due_at = picture.created_at = picture.updated_at = now
     try:
         with session.begin_nested():
             session.add(picture)
     except IntegrityError:
         # Another request added the same file at the same moment.
-        check_not_in_library(session, upload.sha256)
+        check_not_in_library(session, picture.sha256)
         raise
     return picture
 

@@ -9,7 +9,6 @@ Standard 2024.1: credit, licence and digital source type. No metadata of the upl
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -78,15 +77,6 @@ XMP_PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 CropBox = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True)
-class RenderedFile:
-    shape: PictureShape
-    format: PictureFormat
-    width: int
-    height: int
-    data: bytes
-
-
 def make_due_renditions(
     transaction: Transaction, storage: MediaStorage, *, clock: Callable[[], datetime]
 ) -> int:
@@ -145,17 +135,15 @@ def record_renditions(
 
 def _render_and_store(storage: MediaStorage, picture: Picture) -> list[Rendition]:
     rows = []
-    for file in render_files(storage.get(picture.master), picture):
-        name = content_file_name(file.data, EXTENSIONS[file.format], of=picture.sha256)
-        storage.put(name, file.data)
-        kind = {"shape": file.shape, "format": file.format, "name": name}
-        size = {"width": file.width, "height": file.height, "size": len(file.data)}
-        rows.append(Rendition(**kind, **size))
+    for row, data in render_files(storage.get(picture.master), picture):
+        row.name = content_file_name(data, EXTENSIONS[row.format], of=picture.sha256)
+        storage.put(row.name, data)
+        rows.append(row)
     return rows
 
 
-def render_files(master: bytes, picture: Picture) -> Iterator[RenderedFile]:
-    """Every file of a picture: its own shape, the crops, and the card for shared links."""
+def render_files(master: bytes, picture: Picture) -> Iterator[tuple[Rendition, bytes]]:
+    """Every file of a picture, yet without a name: its own shape, the crops, and the share card."""
     focus, xmp = (picture.focus_x, picture.focus_y), build_xmp_packet(picture)
     with image_lock, Image.open(BytesIO(master), formats=("JPEG",)) as image:
         image.load()
@@ -166,7 +154,8 @@ def render_files(master: bytes, picture: Picture) -> Iterator[RenderedFile]:
                 small.info.clear()
                 for format_ in rendition_formats_of(shape):
                     data = encode_rendition(small, format_, xmp)
-                    yield RenderedFile(shape, format_, *size, data)
+                    facts = {"width": size[0], "height": size[1], "size": len(data)}
+                    yield Rendition(shape=shape, format=format_, **facts), data
 
 
 def rendition_sizes_of(shape: PictureShape, width: int, height: int) -> list[tuple[int, int]]:

@@ -20,6 +20,7 @@ from nif import limits
 from nif.database import Base
 from nif.imports.imports import blank_address_in_files
 from nif.imports.models import ImportedSubscription, ImportProblem, ImportRun
+from nif.limits import CONFIRMATION_LIMIT, MAIL_LIMIT
 from nif.mail.addresses import EmailAddress
 from nif.mail.outbox import OutboxMail
 from nif.mail.transactional import TransactionalEmail
@@ -42,7 +43,6 @@ from nif.subscriptions.models import (
     SubscriptionTag,
     Suppression,
 )
-from nif.subscriptions.signup_limits import CONFIRMATION_LIMIT, MAIL_LIMIT
 from nif.subscriptions.statistics import count_departures, uncount_subscription
 from nif.subscriptions.suppression_list import (
     ERASED_PLACEHOLDER,

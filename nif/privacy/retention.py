@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from ipaddress import IPv4Network, ip_network
 
-from sqlalchemy import ColumnElement, Date, and_, delete, exists, func, inspect, or_, select
+from sqlalchemy import ColumnElement, Date, and_, delete, exists, inspect, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from nif.database import Base, Transaction, add_counts
+from nif.database import Base, Transaction, add_counts, count_rows
 from nif.limits import RateLimitCount
 from nif.mail.transactional import TransactionalEmail
 from nif.sends import periodic_tasks
@@ -78,8 +78,7 @@ class RetentionRule:
     apply: Callable[[Session, datetime], int] | None = None
 
     def count_rows(self, session: Session, now: datetime) -> int:
-        query = select(func.count()).select_from(self.model).where(self.older_than(now - self.keep))
-        return session.scalar(query) or 0
+        return count_rows(session, select(self.model).where(self.older_than(now - self.keep)))
 
     def apply_to_batch(self, session: Session, now: datetime) -> int:
         moment = now - self.keep

@@ -14,7 +14,7 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account
-from nif.database import delete_unreferenced, get_row
+from nif.database import count_rows, delete_unreferenced, get_row
 from nif.errors import Conflict, Invalid
 from nif.ledger.chain import append_entry
 from nif.ledger.models import LedgerEntryKind
@@ -148,7 +148,7 @@ def list_public_relationships(session: Session, *, on: date) -> list[OurSideRela
 def count_relationships(session: Session, visibility: RelationshipVisibility, *, on: date) -> int:
     """How many are in force on a day that are public, or that only stories disclose."""
     query = select_relationships_in_force(on).where(Relationship.visibility == visibility)
-    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    return count_rows(session, query)
 
 
 def add_relationship(

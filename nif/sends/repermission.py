@@ -29,12 +29,12 @@ from nif.claims import WorkRow, lock_claimed_row
 from nif.database import Base, BigId, insert_if_new, partial_index
 from nif.editions.models import Edition
 from nif.errors import Conflict
+from nif.limits import count_repermission_mails
 from nif.links import Links
 from nif.sends.models import Delivery, Send
 from nif.sends.planning import SendTerms, plan_send
 from nif.subscriptions.lifecycle import STAY_SOURCE, confirmation_key
 from nif.subscriptions.models import Consent, MailingList, Subscription, SubscriptionState
-from nif.subscriptions.signup_limits import count_repermission_mails
 from nif.tokens import TokenPurpose, Tokens
 
 

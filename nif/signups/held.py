@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 from nif import limits
 from nif.claims import claim_next
 from nif.database import lock_row
+from nif.limits import DAY
 from nif.paging import Page, paginate
 from nif.signups.models import HeldSignupCount, HoldReason, Signup
 from nif.subscriptions.models import MailingList
-from nif.subscriptions.signup_limits import DAY
 
 MAX_HELD_PER_REASON = 5_000
 MAX_HELD_PER_NETWORK_A_DAY = 100

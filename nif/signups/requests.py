@@ -18,6 +18,7 @@ from nif.accounts.models import Account, RoleName
 from nif.claims import claim_next, lock_claimed_row
 from nif.clock import Clock
 from nif.database import Transaction, insert_if_new
+from nif.limits import DAY, allow_mail, find_exceeded_limit
 from nif.mail.addresses import EmailAddress
 from nif.mail.message import MailWriter, Message
 from nif.mail.transactional import queue_transactional_email
@@ -35,7 +36,6 @@ from nif.subscriptions.lifecycle import (
 )
 from nif.subscriptions.models import MailingList
 from nif.subscriptions.preferences import find_mailable_subscriber, preferences_token
-from nif.subscriptions.signup_limits import DAY, allow_mail, find_exceeded_limit
 from nif.tokens import TokenPurpose
 
 TRICKLE_AFTER = timedelta(minutes=5)

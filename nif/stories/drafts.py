@@ -14,7 +14,7 @@ from sqlalchemy import ForeignKey, Index, delete, select
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column, selectinload
 
 from nif.accounts.models import Account
-from nif.database import Base, BigId, get_row, put_row
+from nif.database import Base, BigId, get_first, get_row, put_row
 from nif.errors import Conflict, Invalid, NotFound
 from nif.media.library import count_picture_uses
 from nif.paging import Page, paginate
@@ -304,10 +304,8 @@ def list_autosaves(session: Session, story_id: int, *, most: int = 100) -> Seque
 
 def get_autosave(session: Session, story_id: int, autosave_id: int) -> Autosave:
     """Raises NotFound where it was deleted or belongs to another story."""
-    autosave = session.get(Autosave, autosave_id)
-    if autosave is None or autosave.story_id != story_id:
-        raise NotFound("This version is no longer stored.")
-    return autosave
+    query = select(Autosave).where(Autosave.id == autosave_id, Autosave.story_id == story_id)
+    return get_first(session, query, "This version is no longer stored.")
 
 
 def find_autosave_of_edit(session: Session, story_id: int, edits: int) -> Autosave | None:

@@ -15,6 +15,7 @@ from sqlalchemy import Integer, Row, Select, func, literal_column, select
 from sqlalchemy.orm import Session, aliased, load_only
 
 from nif.accounts.models import Account, RoleName
+from nif.database import get_first
 from nif.errors import Invalid, NotFound
 from nif.paging import Page, paginate
 from nif.slugs import slugify
@@ -52,10 +53,8 @@ class NoteInContext:
 
 def get_published_revision(session: Session, slug: str) -> Revision:
     """The current revision of a published story. Raises NotFound."""
-    revision = session.scalar(_select_current_revisions().where(Story.slug == slug))
-    if revision is None:
-        raise NotFound("There is no story at this address.")
-    return revision
+    current = _select_current_revisions().where(Story.slug == slug)
+    return get_first(session, current, "There is no story at this address.")
 
 
 def list_newest_stories(
@@ -78,10 +77,7 @@ def list_newest_stories(
 
 def get_tag(session: Session, slug: str) -> Tag:
     """Raises NotFound."""
-    tag = session.scalar(select(Tag).where(Tag.slug == slug))
-    if tag is None:
-        raise NotFound("There is no such topic.")
-    return tag
+    return get_first(session, select(Tag).where(Tag.slug == slug), "There is no such topic.")
 
 
 def list_related_stories(session: Session, revision: Revision) -> Sequence[Revision]:
@@ -286,10 +282,7 @@ def get_story_revision(session: Session, current: Revision, n: int) -> Revision:
     if current.standing is StoryStanding.REMOVED:
         raise NotFound("The text of this story was removed. Its page says why.")
     query = select(Revision).where(Revision.story_id == current.story_id, Revision.n == n)
-    revision = session.scalar(query)
-    if revision is None:
-        raise NotFound("This story has no version of that number.")
-    return revision
+    return get_first(session, query, "This story has no version of that number.")
 
 
 def notes_of_story(session: Session, story_id: int) -> Sequence[StoryNote]:

@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nif.accounts.audit_log import Actor, AuditEntry, record_audit_entry
-from nif.database import get_row
-from nif.errors import Conflict, NotFound
+from nif.database import get_first, get_row
+from nif.errors import Conflict
 from nif.mail.addresses import parse_address
 from nif.paging import Page, paginate
 from nif.sends.certificates import delivery_status_of
@@ -77,10 +77,8 @@ def get_subscriber(session: Session, subscriber_id: int) -> Subscriber:
 def get_subscriber_by_address(session: Session, typed: str) -> Subscriber:
     """The subscriber with exactly this address. Raises Invalid, NotFound."""
     canonical = parse_address(typed).canonical
-    subscriber = session.scalar(select(Subscriber).where(Subscriber.canonical == canonical))
-    if subscriber is None:
-        raise NotFound("No subscriber has this address.")
-    return subscriber
+    query = select(Subscriber).where(Subscriber.canonical == canonical)
+    return get_first(session, query, "No subscriber has this address.")
 
 
 def load_subscriber_profile(session: Session, subscriber: Subscriber) -> SubscriberProfile:
@@ -177,10 +175,8 @@ def _last_activity(session: Session, subscriber_id: int) -> datetime | None:
 def get_subscription_to_list(session: Session, subscriber: Subscriber, slug: str) -> Subscription:
     """A subscriber's subscription to a list. Raises NotFound."""
     on_list = (Subscription.subscriber_id == subscriber.id, MailingList.slug == slug)
-    subscription = session.scalar(select(Subscription).join(MailingList).where(*on_list))
-    if subscription is None:
-        raise NotFound("This subscriber has never been on that list.")
-    return subscription
+    query = select(Subscription).join(MailingList).where(*on_list)
+    return get_first(session, query, "This subscriber has never been on that list.")
 
 
 def unsubscribe_as_admin(

@@ -42,7 +42,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
-from nif.database import Base, BigId, Transaction, is_among_ids, lock_row
+from nif.database import Base, BigId, Transaction, count_rows, is_among_ids, lock_row
 from nif.paging import Page, begin_after, make_cursor
 from nif.sends.models import ProviderEvent
 from nif.sends.subscriber_activity import CLICK_EVENT, was_active_since
@@ -191,7 +191,7 @@ def count_matching(session: Session, conditions: SegmentConditions, context: Seg
     conditions, at least one of which is a set to begin with, or for the union of some sets.
     """
     if not conditions.rows:
-        return _count_rows(session, select(Subscriber.id))
+        return count_rows(session, select(Subscriber.id))
     is_all = conditions.match is ConditionMatch.ALL
     first = min(
         (row for row in conditions.rows if row.is_negation is not is_all),
@@ -199,15 +199,15 @@ def count_matching(session: Session, conditions: SegmentConditions, context: Seg
         default=None,
     )
     if first is None:
-        found, is_answer = _count_rows(session, _unite_ids(conditions.rows, context)), not is_all
+        found, is_answer = count_rows(session, _unite_ids(conditions.rows, context)), not is_all
     else:
         ids = _unite_ids([first], context).subquery("candidates")
         tests = [
             matches_condition(row, ids.c.id, context) for row in conditions.rows if row is not first
         ]
         query = select(ids.c.id).where(*(test if is_all else ~test for test in tests))
-        found, is_answer = _count_rows(session, query), is_all
-    return found if is_answer else _count_rows(session, select(Subscriber.id)) - found
+        found, is_answer = count_rows(session, query), is_all
+    return found if is_answer else count_rows(session, select(Subscriber.id)) - found
 
 
 def _unite_ids(rows: Sequence[SegmentCondition], context: SegmentContext) -> Any:
@@ -216,10 +216,6 @@ def _unite_ids(rows: Sequence[SegmentCondition], context: SegmentContext) -> Any
     if len(sets) > 1:
         return union(*sets)
     return sets[0].distinct() if rows[0].field in {"source", "activity"} else sets[0]
-
-
-def _count_rows(session: Session, query: Any) -> int:
-    return session.scalar(select(func.count()).select_from(query.subquery("matching"))) or 0
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, insert, or_, sel
 from sqlalchemy.orm import Session
 
 from nif.claims import claim_next, lock_claimed_row
-from nif.database import Transaction, put_row, table_of
+from nif.database import Transaction, count_rows, put_row, table_of
 from nif.editions.messages import freeze_repermission_edition, write_inactive_repermission_message
 from nif.errors import Conflict, Invalid
 from nif.mail.message import MailWriter
@@ -133,8 +133,7 @@ def _is_reachable(now: datetime) -> Sequence[ColumnElement[bool]]:
 
 def count_inactive(session: Session, list_id: int, months: int, *, now: datetime) -> int:
     """Count a list's inactive subscribers. Reads every subscription of the list."""
-    inactive = select_inactive(list_id, months, now=now).subquery()
-    return session.scalar(select(func.count()).select_from(inactive)) or 0
+    return count_rows(session, select_inactive(list_id, months, now=now))
 
 
 def store_inactive_counts(
@@ -223,10 +222,8 @@ def count_nonresponders(session: Session, campaign: RepermissionCampaign, *, now
     """How many subscribers would be unsubscribed now."""
     send_id = send_of_campaign(session, campaign).id
     is_inactive = was_inactive_since(Delivery.subscriber_id, campaign.activity_since)
-    nonresponders = (
-        _select_unanswered(campaign, send_id, ALL_IDS, now).where(is_inactive).subquery()
-    )
-    return session.scalar(select(func.count()).select_from(nonresponders)) or 0
+    unanswered = _select_unanswered(campaign, send_id, ALL_IDS, now)
+    return count_rows(session, unanswered.where(is_inactive))
 
 
 def start_unsubscribing_nonresponders(

@@ -45,13 +45,7 @@ SUPPRESSION_LIST = ("suppression", "list")
 NOT_LIFTABLE = "Only a suppression that an admin added can be lifted."
 _IN_BRACKETS = re.compile(r"<([^<>]*)>")
 
-SHOWN_REASONS = (
-    SuppressionReason.UNSUBSCRIBED,
-    SuppressionReason.MANUAL,
-    SuppressionReason.BOUNCED,
-    SuppressionReason.INVALID,
-    SuppressionReason.COMPLAINED,
-)
+SHOWN_REASONS = [one for one in SuppressionReason if one is not SuppressionReason.ERASED]
 """The reasons whose entries have an address. Of erased subscribers only a keyed hash is kept."""
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from nif import limits
 from nif.database import get_row, lock_row
 from nif.errors import Expired
+from nif.limits import DAY, MONTH, allow_mail, find_exceeded_limit
 from nif.mail import outbox, transactional
 from nif.mail.addresses import EmailAddress
 from nif.subscriptions.consent import ConsentContext, record_consent
@@ -25,7 +26,6 @@ from nif.subscriptions.models import (
     SubscriptionState,
 )
 from nif.subscriptions.preferences import transfer_chosen_tags
-from nif.subscriptions.signup_limits import DAY, MONTH, allow_mail, find_exceeded_limit
 from nif.subscriptions.statistics import (
     change_state_without_statistics,
     record_list_metrics,

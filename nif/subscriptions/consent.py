@@ -53,20 +53,17 @@ PROOF_WORDS = (
 """The proof by the prefix of a consent's source."""
 
 
+_MAY_UNSUBSCRIBE = "I can unsubscribe at any time, with one click in every mail."
+
+
 def wording_of_subscription(site: str, newsletter: str) -> str:
     """The consent text beside a subscribe form, as it is shown and recorded."""
-    return (
-        f"I would like {site} to mail me {newsletter} at this address. "
-        "I can unsubscribe at any time, with one click in every mail."
-    )
+    return f"I would like {site} to mail me {newsletter} at this address. {_MAY_UNSUBSCRIBE}"
 
 
 def wording_of_preferences(site: str) -> str:
     """The consent text on the preferences page, for everything that is chosen there."""
-    return (
-        f"I would like {site} to mail me what I have chosen here. "
-        "I can unsubscribe at any time, with one click in every mail."
-    )
+    return f"I would like {site} to mail me what I have chosen here. {_MAY_UNSUBSCRIBE}"
 
 
 @dataclass(frozen=True)

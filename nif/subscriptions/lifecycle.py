@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from nif.database import get_row, insert_if_new
 from nif.errors import Expired, NotFound
+from nif.limits import DAY, allow_confirmation, allow_mail
 from nif.mail.addresses import EmailAddress
 from nif.subscriptions.consent import (
     REPERMISSION_SOURCE,
@@ -35,7 +36,6 @@ from nif.subscriptions.models import (
     Suppression,
     SuppressionReason,
 )
-from nif.subscriptions.signup_limits import DAY, allow_confirmation, allow_mail
 from nif.subscriptions.statistics import change_subscription_state, record_list_metrics
 from nif.subscriptions.suppression_list import (
     SUBSCRIBER_GONE,

@@ -11,8 +11,8 @@ from zoneinfo import available_timezones
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
-from nif.database import Base, table_of
-from nif.errors import Conflict, Invalid, NotFound
+from nif.database import Base, get_first, table_of
+from nif.errors import Conflict, Invalid
 from nif.subscriptions.models import MailingList
 
 MAX_LENGTHS = {"title": 100, "slug": 60, "description": 500, "sender_name": 80, "family": 60}
@@ -85,10 +85,8 @@ class ListSettings:
 
 def get_list(session: Session, slug: str) -> MailingList:
     """Raises NotFound."""
-    found = session.scalar(select(MailingList).where(MailingList.slug == slug))
-    if found is None:
-        raise NotFound("There is no such newsletter.")
-    return found
+    query = select(MailingList).where(MailingList.slug == slug)
+    return get_first(session, query, "There is no such newsletter.")
 
 
 def all_lists(session: Session) -> Sequence[MailingList]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Index, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Index, case, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from nif.claims import WorkRow, claim_next, claim_rows
-from nif.database import Base, conflict_aware_insert
+from nif.database import Base, conflict_aware_insert, count_rows
 from nif.subscriptions.models import SuppressionReason
 
 PUSH_SIZE = 500
@@ -199,7 +199,7 @@ def _update_in_order(
 def count_unpushed_suppressions(session: Session, *, most: int = 1000) -> int:
     is_queued = SuppressionOutboxEntry.due_at.is_not(None)
     queued = select(SuppressionOutboxEntry.canonical).where(is_queued).limit(most)
-    return session.scalar(select(func.count()).select_from(queued.subquery())) or 0
+    return count_rows(session, queued)
 
 
 def find_provider_echoes(

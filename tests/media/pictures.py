@@ -9,7 +9,7 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from nif.errors import NotFound
-from nif.media.library import PictureDescription, StoredUpload, add_picture
+from nif.media.library import PictureDescription, add_picture
 from nif.media.models import DigitalSourceType, Picture, PictureFormat, PictureShape, Rendition
 from nif.media.renditions import rendition_formats_of, rendition_sizes_of
 from nif.media.storage import EXTENSIONS, MediaStorage, content_file_name
@@ -53,15 +53,16 @@ def a_description(**given: Any) -> PictureDescription:
 
 def a_stored_upload(
     storage: MediaStorage, image: Image.Image | None = None, **given: Any
-) -> StoredUpload:
+) -> Picture:
     """A picture whose master is in the storage."""
     image = image or a_picture()
     sha256 = f"{next(_number):064x}"
     master = encode_master(image)
     name = content_file_name(master, "master", of=sha256)
     storage.put(name, master)
-    facts: dict[str, Any] = {"had_provenance": False, **given}
-    return StoredUpload(sha256, name, image.width, image.height, **facts)
+    facts: dict[str, Any] = {"had_provenance": False, "declared_source_type": "", **given}
+    width, height = image.size
+    return Picture(sha256=sha256, master=name, width=width, height=height, **facts)
 
 
 def an_unprepared_picture(

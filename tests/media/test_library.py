@@ -74,8 +74,10 @@ def test_the_same_file_is_stored_once(session: Session) -> None:
     first = a_stored_upload(MemoryStorage())
     picture = add_picture(session, first, a_description(), by=None, now=NOON)
 
+    again = a_stored_upload(MemoryStorage())
+    again.sha256 = first.sha256
     with pytest.raises(DuplicatePicture) as caught:
-        add_picture(session, first, a_description(alt="Another"), by=None, now=NOON)
+        add_picture(session, again, a_description(alt="Another"), by=None, now=NOON)
 
     assert caught.value.picture_id == picture.id
 

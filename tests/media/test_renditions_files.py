@@ -6,12 +6,20 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from nif.media.models import DigitalSourceType, Picture, PictureAiUse, PictureFormat, PictureShape
-from nif.media.renditions import RenderedFile, build_xmp_packet, render_files, rendition_sizes_of
+from nif.media.models import (
+    DigitalSourceType,
+    Picture,
+    PictureAiUse,
+    PictureFormat,
+    PictureShape,
+    Rendition,
+)
+from nif.media.renditions import build_xmp_packet, render_files, rendition_sizes_of
 from nif.media.uploads import clean_picture, encode_master
 from tests.media.drawing import a_picture, with_exif
 from tests.media.pictures import a_description, decode_image
 
+RenderedFile = tuple[Rendition, bytes]
 CREDIT = "Zoë <b>&amp; O'Hara]]></b>"
 
 
@@ -31,8 +39,8 @@ def rendered() -> list[RenderedFile]:
 
 
 def test_every_file_has_its_declared_format_and_size(rendered: list[RenderedFile]) -> None:
-    for file in rendered:
-        image = decode_image(file.data)
+    for file, data in rendered:
+        image = decode_image(data)
         assert image.format == file.format.value.upper()
         assert image.size == (file.width, file.height)
         assert image.mode == "RGB"
@@ -40,8 +48,8 @@ def test_every_file_has_its_declared_format_and_size(rendered: list[RenderedFile
 
 def test_each_shape_has_its_formats(rendered: list[RenderedFile]) -> None:
     found = {
-        shape: {file.format for file in group}
-        for shape, group in groupby(rendered, lambda file: file.shape)
+        shape: {file.format for file, _ in group}
+        for shape, group in groupby(rendered, lambda pair: pair[0].shape)
     }
     assert found == {
         PictureShape.ORIGINAL: {PictureFormat.AVIF, PictureFormat.WEBP, PictureFormat.JPEG},
@@ -53,18 +61,18 @@ def test_each_shape_has_its_formats(rendered: list[RenderedFile]) -> None:
 
 
 def test_no_metadata_of_the_upload_is_passed_on(rendered: list[RenderedFile]) -> None:
-    for file in rendered:
-        image = decode_image(file.data)
+    for _, data in rendered:
+        image = decode_image(data)
         assert not dict(image.getexif())
         assert "icc_profile" not in image.info
         assert "comment" not in image.info
         for word in (b"Secret", b"GPS", b"Exif\0\0"):
-            assert word not in file.data
+            assert word not in data
 
 
 def test_every_file_carries_credit_and_source_type(rendered: list[RenderedFile]) -> None:
-    for file in rendered:
-        packet = file.data.partition(b"<?xpacket")[2].partition(b"?>")[2].partition(b"<?xpacket")[0]
+    for _, data in rendered:
+        packet = data.partition(b"<?xpacket")[2].partition(b"?>")[2].partition(b"<?xpacket")[0]
         tree = ET.fromstring(packet.decode().strip())
         texts = {node.tag.partition("}")[2]: node.text for node in tree.iter()}
         assert texts["Credit"] == CREDIT
@@ -110,7 +118,7 @@ def test_a_crop_shows_the_focus() -> None:
     square = {}
     for at in (0.0, 1.0):
         files = render_files(master, a_picture_row(focus_x=at))
-        square[at] = next(file for file in files if file.shape is PictureShape.SQUARE)
+        square[at] = next(data for file, data in files if file.shape is PictureShape.SQUARE)
 
-    assert decode_image(square[0.0].data).convert("RGB").getpixel((300, 300))[0] > 200
-    assert decode_image(square[1.0].data).convert("RGB").getpixel((300, 300))[2] > 200
+    assert decode_image(square[0.0]).convert("RGB").getpixel((300, 300))[0] > 200
+    assert decode_image(square[1.0]).convert("RGB").getpixel((300, 300))[2] > 200

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, multiple, precondition, rule
 
 from nif.errors import Expired, NotFound
+from nif.limits import allow_mail, find_exceeded_limit
 from nif.mail.addresses import parse_address
 from nif.subscriptions import lifecycle, preferences
 from nif.subscriptions.consent import ConsentContext
 from nif.subscriptions.lists import get_list
-from nif.subscriptions.signup_limits import allow_mail, find_exceeded_limit
 from nif.tokens import TokenPurpose, Tokens
 from tests.prove.list_machine import EDGE, NETWORK, PAUSE, SLUG, TOKENS, TYPED, ListMachine
 from tests.prove.promises import HOUR, NETWORK_AN_HOUR, Key, MailRequest

@@ -3,12 +3,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from nif.limits import SIGNUPS_PER_NETWORK_AN_HOUR
 from nif.mail.addresses import parse_address
 from nif.signups import held as signups_held
 from nif.signups.models import HeldSignupCount, HoldReason, Signup, SignupCount, SignupKind
 from nif.signups.requests import SignupRequest, is_disposable_address, queue_signup
 from nif.subscriptions.consent import ConsentContext
-from nif.subscriptions.signup_limits import SIGNUPS_PER_NETWORK_AN_HOUR
 from tests.conftest import NOON
 
 MINUTE = timedelta(minutes=1)

@@ -15,7 +15,7 @@ from nif.subscribers import profile, segment_queries, segments, suppressions
 from nif.subscribers.segments import SegmentConditions
 from nif.subscriptions import preferences
 from nif.subscriptions.lists import all_lists
-from nif.subscriptions.models import Subscriber, SubscriptionState, Suppression
+from nif.subscriptions.models import SubscriptionState, Suppression
 from nif.web.access import Access, page_view
 from nif.web.admin import send_status
 from nif.web.admin.audit_log import ACTION_LABELS, describe_detail
@@ -140,21 +140,13 @@ def unsubscribe(action: StaffAction, subscriber_id: int, slug: str) -> ResponseR
 def confirm_suppress(
     session: Session, subscriber_id: int, form: SubscriberSuppressionForm | None = None
 ) -> str:
-    form = form or SubscriberSuppressionForm()
-    subscriber, suppression = _find_suppression(session, subscriber_id)
+    subscriber = profile.get_subscriber(session, subscriber_id)
     return render_template(
         "admin/subscribers/confirm_suppress.html",
         subscriber=subscriber,
-        suppression=suppression,
-        form=form,
+        suppression=session.get(Suppression, subscriber.canonical),
+        form=form or SubscriberSuppressionForm(),
     )
-
-
-def _find_suppression(
-    session: Session, subscriber_id: int
-) -> tuple[Subscriber, Suppression | None]:
-    subscriber = profile.get_subscriber(session, subscriber_id)
-    return subscriber, session.get(Suppression, subscriber.canonical)
 
 
 @blueprint.post("/<id:subscriber_id>/suppress")
@@ -172,7 +164,8 @@ def suppress(
 
 @page_view(blueprint, Access.ADMIN, "/<id:subscriber_id>/lift")
 def confirm_lift(session: Session, subscriber_id: int) -> str:
-    subscriber, suppression = _find_suppression(session, subscriber_id)
+    subscriber = profile.get_subscriber(session, subscriber_id)
+    suppression = session.get(Suppression, subscriber.canonical)
     return render_template(
         "admin/subscribers/confirm_lift.html",
         subscriber=subscriber,

@@ -5,6 +5,7 @@ A revision of a published story has its own page: what changed, the kind of chan
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -159,10 +160,8 @@ def schedule(action: StaffAction, form: PublishingForm, story_id: int) -> Respon
     if at is None:
         raise Invalid({"publish_at": "Give a date and a time."})
     publishing.schedule_story(action.session, story, at, by=action.account, now=action.now)
-    audit_story_action(action, "story_scheduled", story)
-    return _done(
-        action, story, "Scheduled. It cannot be edited until then, unless you unschedule it."
-    )
+    message = "Scheduled. It cannot be edited until then, unless you unschedule it."
+    return _done(action, "story_scheduled", story, message)
 
 
 @blueprint.post(f"{STORY_PATH}/unschedule")
@@ -170,8 +169,7 @@ def schedule(action: StaffAction, form: PublishingForm, story_id: int) -> Respon
 def unschedule(action: StaffAction, story_id: int) -> ResponseReturnValue:
     story = get_story(action.session, story_id, lock=True)
     publishing.unschedule_story(story)
-    audit_story_action(action, "story_unscheduled", story)
-    return _done(action, story, "Unscheduled. Nothing was published.")
+    return _done(action, "story_unscheduled", story, "Unscheduled. Nothing was published.")
 
 
 @blueprint.post(f"{STORY_PATH}/send-back")
@@ -193,8 +191,8 @@ def override_check(action: StaffAction, form: PublishingForm, story_id: int) -> 
     story = get_story(action.session, story_id, lock=True)
     code, reason = form.code.data, form.reason.data
     checks.override_check(action.session, story, code, reason, by=action.account, now=action.now)
-    audit_story_action(action, "check_overridden", story, code=code, reason=reason)
-    return _done(action, story, "Overridden. Your name and reason are recorded.")
+    message = "Overridden. Your name and reason are recorded."
+    return _done(action, "check_overridden", story, message, code=code, reason=reason)
 
 
 @blueprint.post(f"{STORY_PATH}/affirm")
@@ -210,8 +208,7 @@ def affirm_relationships(action: StaffAction, story_id: int) -> ResponseReturnVa
         by_id=current_user.id,
         now=action.now,
     )
-    audit_story_action(action, "relationships_affirmed", story)
-    return _done(action, story, "Confirmed with your name.")
+    return _done(action, "relationships_affirmed", story, "Confirmed with your name.")
 
 
 @blueprint.post(f"{RELATIONSHIP_PATH}/disclose")
@@ -221,9 +218,8 @@ def disclose(action: StaffAction, story_id: int, relationship_id: int) -> Respon
     disclosure_decisions.disclose_relationship(
         action.session, story_id, relationship, by=current_user.id, now=action.now
     )
-    party = relationship.party.name
-    audit_story_action(action, "relationship_disclosed", story, party=party)
-    return _done(action, story, "Disclosed. Readers will see it.")
+    message, party = "Disclosed. Readers will see it.", relationship.party.name
+    return _done(action, "relationship_disclosed", story, message, party=party)
 
 
 @blueprint.post(f"{RELATIONSHIP_PATH}/request-waiver")
@@ -236,10 +232,8 @@ def request_waiver(
         action.session, story_id, relationship, form.reason.data, by=current_user.id, now=action.now
     )
     detail = {"party": relationship.party.name, "reason": decision.reason}
-    audit_story_action(action, "waiver_requested", story, **detail)
-    return _done(
-        action, story, "Waiver requested. It takes effect once a second person confirms it."
-    )
+    message = "Waiver requested. It takes effect once a second person confirms it."
+    return _done(action, "waiver_requested", story, message, **detail)
 
 
 @blueprint.post(f"{RELATIONSHIP_PATH}/confirm-waiver")
@@ -254,8 +248,8 @@ def confirm_waiver(action: StaffAction, story_id: int, relationship_id: int) -> 
         action.session, decision, by=current_user.id, now=action.now
     )
     detail = {"party": relationship.party.name, "reason": decision.reason}
-    audit_story_action(action, "waiver_confirmed", story, **detail)
-    return _done(action, story, "Waived. The reason is public at /relationships.")
+    message = "Waived. The reason is public at /relationships."
+    return _done(action, "waiver_confirmed", story, message, **detail)
 
 
 def _get_unchanged_story(action: StaffAction, form: PublishingForm, story_id: int) -> Story:
@@ -280,7 +274,11 @@ def _get_to_decide(
     return _get_draft(action, story_id), get_relationship(action.session, relationship_id)
 
 
-def _done(action: StaffAction, story: Story, message: str) -> ResponseReturnValue:
+def _done(
+    action: StaffAction, entry: str, story: Story, message: str, **detail: Any
+) -> ResponseReturnValue:
+    """Audit what was done to a story, and show this page again."""
+    audit_story_action(action, entry, story, **detail)
     return action.done(message, url_for(".show", story_id=story.id))
 
 

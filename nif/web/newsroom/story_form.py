@@ -111,7 +111,7 @@ def _declaration_details(
     if question is DeclarationQuestion.RELATIONSHIPS:
         if form.relationships != RelationshipDeclaration.DECLARED:
             return {}
-        sentences = [_with_full_stop(sentence) for sentence in form.sentences]
+        sentences = [text if text[-1] in ".!?”" else f"{text}." for text in form.sentences]
         return {"sentences": sentences} if sentences else {}
     if question is DeclarationQuestion.AI and form.ai not in AI_USES_TO_DISCLOSE:
         return {}
@@ -124,10 +124,6 @@ def _declaration_details(
     if details.get("checked") == CHECKED_NOW:
         details["checked"] = fingerprint
     return {name: detail for name, detail in details.items() if detail}
-
-
-def _with_full_stop(sentence: str) -> str:
-    return sentence if sentence[-1] in ".!?”" else f"{sentence}."
 
 
 BULLET_MARK = re.compile(r"^(?:[•–]\s*|[*-](?:\s+|$))+")

@@ -7,7 +7,6 @@ changes an old one.
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -26,19 +25,7 @@ POLICY_FILES = PROJECT / "templates" / "public" / "policies" / "texts"
 HEAD_SEPARATOR = "\n+++\n"
 
 
-@dataclass(frozen=True)
-class PolicyText:
-    """One version of a policy. `change` says what is new; `body` is a template."""
-
-    version: int
-    title: str
-    summary: str
-    effective_from: date
-    change: str
-    body: str
-
-
-def read_policies(folder: Path) -> Mapping[str, Sequence[PolicyText]]:
+def read_policies(folder: Path) -> Mapping[str, Sequence[PolicyVersion]]:
     """The versions of each policy by slug, the manifesto first, the newest version first."""
     return {
         path.name: sorted(map(_read_text, path.iterdir()), key=lambda text: -text.version)
@@ -47,19 +34,16 @@ def read_policies(folder: Path) -> Mapping[str, Sequence[PolicyText]]:
     }
 
 
-def ledger_policies(policies: Mapping[str, Sequence[PolicyText]]) -> list[PolicyVersion]:
+def ledger_policies(policies: Mapping[str, Sequence[PolicyVersion]]) -> list[PolicyVersion]:
     """Every version of every policy, in the order in which they came into force."""
-    versions = [
-        PolicyVersion(slug, text.version, text.title, text.change, text.effective_from, text.body)
-        for slug, texts in policies.items()
-        for text in reversed(texts)
-    ]
+    versions = [version for versions in policies.values() for version in reversed(versions)]
     return sorted(versions, key=lambda policy: policy.effective_from)
 
 
-def _read_text(path: Path) -> PolicyText:
+def _read_text(path: Path) -> PolicyVersion:
     head, _, body = path.read_text(encoding="utf-8").partition(HEAD_SEPARATOR)
-    return PolicyText(version=int(path.stem), body=body, **tomllib.loads(head))
+    slug, version = path.parent.name, int(path.stem)
+    return PolicyVersion(slug, version, text=body, **tomllib.loads(head))
 
 
 POLICIES = read_policies(POLICY_FILES)
@@ -111,7 +95,7 @@ def _render_policy(slug: str) -> str:
     texts = [text for text in POLICIES.get(slug, ()) if version in {"", str(text.version)}]
     if not texts:
         raise NotFound("There is no such version." if version else "There is no such policy.")
-    template = current_app.jinja_env.from_string(texts[0].body)
+    template = current_app.jinja_env.from_string(texts[0].text)
     body = Markup(template.render(training=TRAINING_CRAWLERS, crawlers_as_of=CRAWLERS_AS_OF))  # noqa: S704  (ours)
     return render_template(
         "public/policies/show.html",

@@ -3,7 +3,8 @@
 from datetime import date
 from pathlib import Path
 
-from nif.web.public.policies import POLICIES, PolicyText, read_policies
+from nif.ledger.chain import PolicyVersion
+from nif.web.public.policies import POLICIES, read_policies
 
 
 def test_texts_are_read_newest_first(tmp_path: Path) -> None:
@@ -15,7 +16,8 @@ def test_texts_are_read_newest_first(tmp_path: Path) -> None:
 
     found = read_policies(tmp_path)["ethics"]
     assert [text.version for text in found] == [10, 2, 1]
-    assert found[0] == PolicyText(10, "T", "S", date(2026, 1, 10), "C", "<p>10</p>\n")
+    day = date(2026, 1, 10)
+    assert found[0] == PolicyVersion("ethics", 10, "T", "C", day, "<p>10</p>\n", "S")
 
 
 def test_versions_are_counted_from_one_and_follow_each_other() -> None:

@@ -2,9 +2,8 @@ from datetime import timedelta
 
 import pytest
 
-from nif.limits import wider_network_of
-from nif.subscriptions import signup_limits
-from nif.subscriptions.signup_limits import allow_confirmation, allow_mail, find_exceeded_limit
+from nif import limits
+from nif.limits import allow_confirmation, allow_mail, find_exceeded_limit, wider_network_of
 from tests.conftest import NOON
 
 DAY = timedelta(days=1)
@@ -17,10 +16,10 @@ PER_NETWORK, PER_WIDER_NETWORK, PER_DOMAIN, PER_SITE = 4, 20, 10, 40
 @pytest.fixture(autouse=True)
 def _small_limits(monkeypatch):
     """Limits that are reached quickly."""
-    monkeypatch.setattr(signup_limits, "SIGNUPS_PER_NETWORK_AN_HOUR", PER_NETWORK)
-    monkeypatch.setattr(signup_limits, "SIGNUPS_PER_WIDER_NETWORK_AN_HOUR", PER_WIDER_NETWORK)
-    monkeypatch.setattr(signup_limits, "SIGNUPS_PER_DOMAIN_AN_HOUR", PER_DOMAIN)
-    monkeypatch.setattr(signup_limits, "SIGNUPS_PER_SITE_AN_HOUR", PER_SITE)
+    monkeypatch.setattr(limits, "SIGNUPS_PER_NETWORK_AN_HOUR", PER_NETWORK)
+    monkeypatch.setattr(limits, "SIGNUPS_PER_WIDER_NETWORK_AN_HOUR", PER_WIDER_NETWORK)
+    monkeypatch.setattr(limits, "SIGNUPS_PER_DOMAIN_AN_HOUR", PER_DOMAIN)
+    monkeypatch.setattr(limits, "SIGNUPS_PER_SITE_AN_HOUR", PER_SITE)
 
 
 def many(session, count, *, who="r{}@gmail.com", network="192.0.2.0/24", now=NOON):
