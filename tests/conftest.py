@@ -43,7 +43,7 @@ ON_ONE_DATABASE = (
     "tests/sends/test_outcomes_refusals.py::test_two_adjacent",
     "tests/sends/test_provider_events_parsing",
     "tests/stories/test_checks.py",
-    "tests/subscriptions/test_signup_limits.py::test_the_site",
+    "tests/test_limits_signups.py::test_the_site",
 )
 """Tests that run on one of the two databases, chosen by their name: those of pages, commands, texts
 and parsing, and long ones whose SQL other tests run on both. Tests of rules run on both.
