@@ -7,8 +7,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from nif.database import Database
+from nif.ledger.chain import PolicyVersion
 from nif.web.public import policies
-from nif.web.public.policies import POLICIES, PolicyText
+from nif.web.public.policies import POLICIES
 from nif.web.public.story_metadata import POLICY_PROPERTIES
 from tests.factories import a_story
 from tests.web.public.channels import fetched, structured, words
@@ -99,10 +100,11 @@ def test_former_versions_stay_readable(client: FlaskClient, monkeypatch) -> None
     assert "since 2 January 2026: Reason 2." in former
 
 
-def a_text(version: int) -> PolicyText:
+def a_text(version: int) -> PolicyVersion:
     day = date(2026, 1, version)
     body = f"<p>The words of version {version}.</p>"
-    return PolicyText(version, "Ethics", "What we do.", day, f"Reason {version}.", body)
+    reason, summary = f"Reason {version}.", "What we do."
+    return PolicyVersion("ethics", version, "Ethics", reason, day, body, summary)
 
 
 @pytest.mark.parametrize(
