@@ -42,19 +42,17 @@ def run() -> None:
     services.database.check_reachable()
     schema.upgrade_schema(services.database)
     load_demo_once(services)
-    processes = [_start_process(name) for name in ("serve", "worker")]
+    # In sessions of their own, so that Ctrl-C reaches only this process, which ends them.
+    processes = [
+        subprocess.Popen([sys.executable, "-m", "nif", name], start_new_session=True)  # noqa: S603
+        for name in ("serve", "worker")
+    ]
     try:
         _wait_for_page(port, processes)
         _print_welcome(services)
         _wait_for_end(processes)
     finally:
         _end_processes(processes)
-
-
-def _start_process(name: str) -> subprocess.Popen[bytes]:
-    """Start a process in its own session, so that Ctrl-C reaches only this one, which ends it."""
-    command = [sys.executable, "-m", "nif", name]
-    return subprocess.Popen(command, start_new_session=True)  # noqa: S603
 
 
 @click.command()

@@ -12,9 +12,9 @@ from nif.accounts.audit_log import record_audit_entry
 from nif.cli.common import OPERATOR, json_option, load_services, pick, print_result, prints_json
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
-from nif.imports import imports, reports
+from nif.imports import imports
+from nif.imports.imports import stream_list_export
 from nif.imports.models import ImportRun, ImportState
-from nif.imports.reports import stream_list_export
 from nif.imports.runner import IMPORT_LEASE, ImportContext, run_import
 from nif.jobs.worker import tune_garbage_collector
 from nif.mail.addresses import parse_address
@@ -209,8 +209,8 @@ def _finish_import(services: Services, import_id: int) -> None:
         run = session.get_one(ImportRun, import_id)
         print_result(_import_as_data(run))
         if not prints_json():
-            for problem in reports.list_import_problems(session, run):
-                reason = reports.explain_problem(problem.code, problem.cell)
+            for problem in imports.list_import_problems(session, run):
+                reason = imports.explain_problem(problem.code, problem.cell)
                 click.echo(f"line {problem.line}: {problem.cell or '(empty)'}: {reason}", err=True)
     if run.state not in {ImportState.DRY_RUN_DONE, ImportState.DONE, ImportState.UNDONE}:
         raise SystemExit(1)
@@ -293,7 +293,7 @@ def _import_as_data(run: ImportRun) -> dict[str, object]:
         "import": run.id,
         "state": run.state.value,
         "rows": run.rows_read,
-        **{outcome.value: outcomes.get(outcome, 0) for outcome in reports.OUTCOME_WORDS},
+        **{outcome.value: outcomes.get(outcome, 0) for outcome in imports.OUTCOME_WORDS},
         **{key: undone[key] for key in ("undone", "kept") if key in undone},
         **pick(run, "encoding", "separator"),
         "worked_seconds": round(run.worked_seconds, 1),

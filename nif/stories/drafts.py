@@ -340,14 +340,12 @@ def _thin_out_autosaves(session: Session, story_id: int, by_id: int, *, now: dat
     query = select(Autosave.id, Autosave.at).where(
         Autosave.story_id == story_id, Autosave.by_id == by_id
     )
-    kept: set[int] = set()
-    deleted: list[int] = []
-    intervals: set[int] = set()
+    kept, deleted, intervals = 0, list[int](), set[int]()
     for autosave_id, at in session.execute(query.order_by(Autosave.id.desc())):
         interval = int(at.timestamp() // KEEP_EACH_FOR.total_seconds())
         is_fresh = at > now - KEEP_EACH_FOR
-        if len(kept) < MOST_AUTOSAVES and (is_fresh or interval not in intervals):
-            kept.add(autosave_id)
+        if kept < MOST_AUTOSAVES and (is_fresh or interval not in intervals):
+            kept += 1
         else:
             deleted.append(autosave_id)
         intervals.add(interval)

@@ -302,10 +302,8 @@ def send_back_story(
 def approve_story(session: Session, story: Story, *, by: Account, now: datetime) -> Revision:
     """Publish a story now, and record who approved which saved state.
 
-    Raises Invalid where a check fails, Conflict where the story is published already.
+    Raises as `publish_story` does.
     """
-    if story.state is StoryState.PUBLISHED:
-        raise Conflict("This story is published already.")
     record_review(session, story, ReviewVerdict.APPROVED, by=by, now=now)
     return publish_story(session, story, by=by.id, now=now)
 

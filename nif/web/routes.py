@@ -22,7 +22,6 @@ from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
     feeds,
     invitations,
-    ledger,
     media,
     newsletters,
     outbox,
@@ -31,14 +30,14 @@ from nif.web.public import (
     reader_reports,
     stories,
     subscribe,
-    transparency_report,
+    transparency,
     unsubscribe,
 )
 
 READER_MODULES = (
     *(stories, reader_reports, media, newsletters),
     *(subscribe, unsubscribe, preferences),
-    *(policies, ledger, transparency_report),
+    *(policies, transparency),
 )
 MACHINE_MODULES = (feeds, health, sendgrid_events)
 NEWSROOM_MODULES = (

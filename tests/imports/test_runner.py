@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from nif.errors import Conflict, Invalid, NotFound
-from nif.imports import imports, reports, runner
+from nif.imports import imports, runner
 from nif.imports.models import ImportRun, ImportState
 from nif.imports.runner import ImportContext, run_import
 from nif.sends.planning import plan_send
@@ -175,9 +175,9 @@ def test_each_row_has_one_outcome_and_no_row_resubscribes_anybody(populated):
         ).one()
         assert (new.action, new.source) == (ConsentAction.IMPORTED, f"import:{run.id}")
         assert session.scalar(text("SELECT text FROM consent_wording")).startswith("They signed up")
-        lines = [problem.line for problem in reports.list_import_problems(session, run)]
+        lines = [problem.line for problem in imports.list_import_problems(session, run)]
         assert lines == [6, 7, 8, 9, 15, 16]
-        report = "".join(reports.stream_problem_report(session, run))
+        report = "".join(imports.stream_problem_report(session, run))
         assert "16,not an address,This does not look like an email address." in report
 
 

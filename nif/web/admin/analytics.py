@@ -155,13 +155,6 @@ def _draw_charts(
     return drawn
 
 
-class SourceLabel(NamedTuple):
-    """The label of a source, and its address if it is a page."""
-
-    text: str
-    page: str | None = None
-
-
 PAGE_LABELS = {
     "": "The front page",
     "subscribe": "The sign-up page",
@@ -176,22 +169,23 @@ PAGE_LABELS = {
 """Labels of pages by the first part of their addresses."""
 
 
-def label_source(source: str) -> SourceLabel:
+def label_source(source: str) -> tuple[str, str]:
+    """The label of a source, and its address if it is a page; empty otherwise."""
     if source.startswith("import:"):
-        return SourceLabel(f"Import {source.removeprefix('import:')}")
+        return f"Import {source.removeprefix('import:')}", ""
     if source == ONE_CLICK_SOURCE:
-        return SourceLabel("One click in the mail program")
+        return "One click in the mail program", ""
     if not source.startswith("/"):
-        return SourceLabel("The mail provider")
-    return SourceLabel(PAGE_LABELS.get(source.split("/")[1], "Another page"), source)
+        return "The mail provider", ""
+    return PAGE_LABELS.get(source.split("/")[1], "Another page"), source
 
 
-def _label_sources(counts: dict[str, int], total: int) -> list[tuple[SourceLabel, int]]:
+def _label_sources(counts: dict[str, int], total: int) -> list[tuple[tuple[str, str], int]]:
     """The labelled sources with the highest counts, and the rest together as "Other sources"."""
     shown = list(counts.items())[:SOURCES_SHOWN]
     labelled = [(label_source(source), count) for source, count in shown]
     rest = total - sum(count for _, count in labelled)
-    return [*labelled, (SourceLabel("Other sources"), rest)] if rest > 0 else labelled
+    return [*labelled, (("Other sources", ""), rest)] if rest > 0 else labelled
 
 
 COMPLAINT_SENTENCE = (
@@ -305,7 +299,7 @@ def _growth_rows(session: Session, report: ReportFilter) -> tuple[Sequence[str],
 
 def _source_rows(session: Session, report: ReportFilter) -> tuple[Sequence[str], CsvRows]:
     return ("metric", "source", "label", "count"), [
-        (metric.value, source, label_source(source).text, count)
+        (metric.value, source, label_source(source)[0], count)
         for metric in (*ARRIVALS, ListMetric.UNSUBSCRIBED, ListMetric.REMOVED)
         for source, count in count_by_source(session, report.lists, [metric], report.first).items()
     ]

@@ -41,11 +41,6 @@ class ChartBar(NamedTuple):
     kind: str
 
 
-class ChartLine(NamedTuple):
-    points: str
-    kind: str
-
-
 class ChartDot(NamedTuple):
     x: float
     y: float
@@ -53,17 +48,13 @@ class ChartDot(NamedTuple):
     text: str
 
 
-class ChartHotspot(NamedTuple):
-    """An area that shows a tooltip when the pointer is over it."""
-
-    x: float
-    width: float
-    text: str
-
-
 @dataclass
 class Chart:
-    """A chart. `description` sums it up in a sentence for screen readers."""
+    """A chart. `description` sums it up in a sentence for screen readers.
+
+    `lines` are pairs of points and kind. `hotspots`, which show a tooltip where the pointer is over
+    them, have a left edge, a width and a text.
+    """
 
     name: str
     title: str
@@ -72,10 +63,10 @@ class Chart:
     foot_labels: list[ChartLabel]
     zero: float
     bars: list[ChartBar] = field(default_factory=list)
-    lines: list[ChartLine] = field(default_factory=list)
+    lines: list[tuple[str, str]] = field(default_factory=list)
     limits: list[tuple[ChartLabel, str]] = field(default_factory=list)
     dots: list[ChartDot] = field(default_factory=list)
-    hotspots: list[ChartHotspot] = field(default_factory=list)
+    hotspots: list[tuple[float, float, str]] = field(default_factory=list)
     legend: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -103,7 +94,7 @@ class ChartAxes:
         left = round(self.x(place) - width / 2, 3)
         return ChartBar(left, above, round(width, 3), height, kind)
 
-    def lines(self, values: Sequence[float | None], kind: str) -> list[ChartLine]:
+    def lines(self, values: Sequence[float | None], kind: str) -> list[tuple[str, str]]:
         """A line through the values, interrupted where a value is missing."""
         segments: list[list[str]] = [[]]
         for place, value in enumerate(values):
@@ -116,13 +107,13 @@ class ChartAxes:
                 # A polyline of one point is invisible, so a single value becomes a short line.
                 x, y = points[0].split(",")
                 points.append(f"{float(x) + 2:.1f},{y}")
-        return [ChartLine(" ".join(points), kind) for points in segments if points]
+        return [(" ".join(points), kind) for points in segments if points]
 
-    def hotspots(self, texts: Sequence[str]) -> list[ChartHotspot]:
+    def hotspots(self, texts: Sequence[str]) -> list[tuple[float, float, str]]:
         """One tooltip area for each place that has a text."""
         width = 100 / self.places
         return [
-            ChartHotspot(round(place * width, 3), round(width, 3), text)
+            (round(place * width, 3), round(width, 3), text)
             for place, text in enumerate(texts)
             if text
         ]

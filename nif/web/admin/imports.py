@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid, NotFound
-from nif.imports import imports, repermission, reports
+from nif.imports import imports, repermission
 from nif.imports.column_mapping import ColumnMapping, find_vendor
 from nif.imports.models import WORKER_STATES, ImportRun, ImportState
 from nif.sends.repermission import find_campaign_of_import
@@ -134,9 +134,9 @@ def show(session: Session, slug: str, import_id: int, form: ImportForm | None = 
         mailing_list=mailing_list,
         import_run=import_run,
         is_running=import_run.state in WORKER_STATES,
-        outcomes=reports.OUTCOME_WORDS,
-        row_problems=reports.list_import_problems(session, import_run),
-        explain_problem=reports.explain_problem,
+        outcomes=imports.OUTCOME_WORDS,
+        row_problems=imports.list_import_problems(session, import_run),
+        explain_problem=imports.explain_problem,
         can_undo=imports.can_undo_import(session, import_run),
         can_start_repermission=obstacle is None and has_new,
         repermission=measure_repermission_progress(session, campaign, now=utc_now()),
@@ -159,7 +159,7 @@ def _mapping_page(form: ImportForm, import_run: ImportRun) -> str:
         form=form,
         preview=preview,
         vendor=find_vendor(preview.names),
-        explain_problem=reports.explain_problem,
+        explain_problem=imports.explain_problem,
     )
 
 
@@ -237,7 +237,7 @@ def _continue(action: StaffAction, slug: str, import_run: ImportRun) -> Response
 def download_report(session: Session, slug: str, import_id: int) -> ResponseReturnValue:
     import_run = imports.get_import(session, get_list(session, slug).id, import_id)
     return stream_download(
-        lambda session: reports.stream_problem_report(session, import_run),
+        lambda session: imports.stream_problem_report(session, import_run),
         f"import-{import_id}-report.csv",
     )
 
@@ -252,6 +252,6 @@ def export(action: StaffAction, slug: str) -> ResponseReturnValue:
     list_id = get_list(action.session, slug).id
     action.audit("list_exported", "list", slug)
     return stream_download(
-        lambda session: reports.stream_list_export(session, list_id),
+        lambda session: imports.stream_list_export(session, list_id),
         f"{slug}-{action.now:%Y-%m-%d}.csv",
     )

@@ -23,11 +23,6 @@ from nif.subscriptions import address_change, preferences
 from nif.subscriptions.consent import list_consent_receipts, wording_of_preferences
 from nif.subscriptions.lifecycle import ALL_LISTS, list_unsubscribe_headers, unsubscribe_token
 from nif.subscriptions.models import Subscriber
-from nif.subscriptions.preferences import (
-    chosen_tags_of,
-    get_subscriber_by_token,
-    list_subscription_choices,
-)
 from nif.web.access import Access, open_to, page_view
 from nif.web.current import consent_context, links, services, settings, tokens, transaction
 from nif.web.files import download_response
@@ -103,9 +98,9 @@ def tag_offers_of(session: Session, subscriber: Subscriber) -> dict[int, TagOffe
     stays on offer. A list of a single topic leaves nothing to choose.
     """
     most_used = list_most_used_tags(session, most=MAX_TAGS_OFFERED)
-    chosen_by_list = chosen_tags_of(session, subscriber.id)
+    chosen_by_list = preferences.chosen_tags_of(session, subscriber.id)
     offers: dict[int, TagOffer] = {}
-    for mailing_list, _ in list_subscription_choices(session, subscriber):
+    for mailing_list, _ in preferences.list_subscription_choices(session, subscriber):
         chosen = chosen_by_list.get(mailing_list.id, set())
         tags = mailing_list.tags[:MAX_TAGS_OFFERED]
         offered = tag_names_of(session, tags) if tags else most_used
@@ -142,7 +137,7 @@ def update(token: str) -> ResponseReturnValue:
     form = PreferencesForm(request.form)
     where = consent_context(wording_of_preferences(settings().site_name))
     with transaction() as session:
-        subscriber = get_subscriber_by_token(session, token, tokens())
+        subscriber = preferences.get_subscriber_by_token(session, token, tokens())
         preferences.save_preferences(session, subscriber, form.wanted, where, now=utc_now())
         if not form.unsubscribe_all.data:
             _update_tag_choices(session, subscriber, form)
@@ -170,7 +165,7 @@ def pause(token: str) -> ResponseReturnValue:
     form, now, where = PauseForm(request.form), utc_now(), consent_context(page="/preferences")
     try:
         with transaction() as session:
-            subscriber = get_subscriber_by_token(session, token, tokens())
+            subscriber = preferences.get_subscriber_by_token(session, token, tokens())
             if form.resume.data:
                 preferences.resume_mail(session, subscriber, where, now=now)
             else:
@@ -183,8 +178,8 @@ def pause(token: str) -> ResponseReturnValue:
 
 @page_view(blueprint, Access.TOKEN, "/preferences/<token>")
 def edit(session: Session, token: str, form: PauseForm | None = None) -> str:
-    subscriber = get_subscriber_by_token(session, token, tokens())
-    choices = list_subscription_choices(session, subscriber)
+    subscriber = preferences.get_subscriber_by_token(session, token, tokens())
+    choices = preferences.list_subscription_choices(session, subscriber)
     single_lists, families = preferences.group_by_family(choices)
     return render_template(
         "public/preferences/edit.html",
@@ -209,13 +204,14 @@ def request_address_change(token: str) -> ResponseReturnValue:
     form = AddressChangeForm(request.form)
     if form.keep_address.data:
         with transaction() as session:
-            subscriber = get_subscriber_by_token(session, token, tokens())
+            subscriber = preferences.get_subscriber_by_token(session, token, tokens())
             address_change.cancel_address_change(session, subscriber)
         return redirect(url_for(".edit", token=token, saved="stay"), 303)
     if not form.validate():
         return edit_address(token, form), 422
     with transaction() as session:
-        _mail_both_addresses(session, get_subscriber_by_token(session, token, tokens()), form)
+        subscriber = preferences.get_subscriber_by_token(session, token, tokens())
+        _mail_both_addresses(session, subscriber, form)
     services().queue.wake("send_transactional_emails")
     return redirect(url_for(".edit_address", token=token, asked=1), 303)
 
@@ -225,7 +221,7 @@ def edit_address(session: Session, token: str, form: AddressChangeForm | None = 
     return render_template(
         "public/preferences/edit_address.html",
         token=token,
-        address=get_subscriber_by_token(session, token, tokens()).address,
+        address=preferences.get_subscriber_by_token(session, token, tokens()).address,
         form=form or AddressChangeForm(),
         is_asked="asked" in request.args,
     )
@@ -272,7 +268,7 @@ def update_address(token: str) -> ResponseReturnValue:
 
 @page_view(blueprint, Access.TOKEN, "/preferences/<token>/data")
 def show_data(session: Session, token: str) -> str:
-    subscriber = get_subscriber_by_token(session, token, tokens())
+    subscriber = preferences.get_subscriber_by_token(session, token, tokens())
     tables = data_map.export_tables(session, person_of_subscriber(subscriber))
     return render_template(
         "public/preferences/show_data.html",
@@ -286,14 +282,14 @@ def show_data(session: Session, token: str) -> str:
 
 @page_view(blueprint, Access.TOKEN, "/preferences/<token>/data.json")
 def download_data(session: Session, token: str) -> ResponseReturnValue:
-    subscriber = get_subscriber_by_token(session, token, tokens())
+    subscriber = preferences.get_subscriber_by_token(session, token, tokens())
     data = data_map.export_person(session, person_of_subscriber(subscriber), now=utc_now())
     return download_response(json.dumps(data, indent=2), "personal-data.json")
 
 
 @page_view(blueprint, Access.TOKEN, "/preferences/<token>/receipts")
 def show_receipts(session: Session, token: str) -> str:
-    subscriber = get_subscriber_by_token(session, token, tokens())
+    subscriber = preferences.get_subscriber_by_token(session, token, tokens())
     return render_template(
         "public/preferences/receipts.html",
         token=token,
@@ -304,14 +300,14 @@ def show_receipts(session: Session, token: str) -> str:
 
 @page_view(blueprint, Access.TOKEN, "/preferences/<token>/receipts.json")
 def download_receipts(session: Session, token: str) -> ResponseReturnValue:
-    subscriber = get_subscriber_by_token(session, token, tokens())
+    subscriber = preferences.get_subscriber_by_token(session, token, tokens())
     data = data_map.export_receipts(session, person_of_subscriber(subscriber), now=utc_now())
     return download_response(json.dumps(data, indent=2), "receipts.json")
 
 
 @page_view(blueprint, Access.TOKEN, "/preferences/<token>/erasure")
 def confirm_delete(session: Session, token: str) -> str:
-    address = get_subscriber_by_token(session, token, tokens()).address
+    address = preferences.get_subscriber_by_token(session, token, tokens()).address
     return render_template("public/preferences/confirm_delete.html", token=token, address=address)
 
 
@@ -319,7 +315,7 @@ def confirm_delete(session: Session, token: str) -> str:
 @open_to(Access.TOKEN)
 def delete(token: str) -> str:
     with transaction() as session:
-        subscriber = get_subscriber_by_token(session, token, tokens())
+        subscriber = preferences.get_subscriber_by_token(session, token, tokens())
         person = person_of_subscriber(subscriber)
         folder, now = services().settings.imports, utc_now()
         data_map.erase_person(session, person, folder, source="the reader's own page", now=now)

@@ -12,13 +12,6 @@ from nif.sends.correction_sends import count_correction_reach
 from nif.stories import queries as stories
 from nif.stories.diff import compare_revisions
 from nif.stories.models import CHANGE_LABELS
-from nif.stories.queries import (
-    get_published_revision,
-    get_story_revision,
-    list_history,
-    list_newest_notes,
-    notes_of_story,
-)
 from nif.subscriptions.lists import find_default_list
 from nif.typography import typeset
 from nif.web.access import Access, page_view
@@ -34,7 +27,7 @@ blueprint = Blueprint("stories", __name__)
 @cached_page(blueprint, "/articles/<slug>")
 def show(session: Session, slug: str) -> str:
     revision = stories.get_published_revision(session, slug)
-    notes = notes_of_story(session, revision.story_id)
+    notes = stories.notes_of_story(session, revision.story_id)
     # Cached with the page: when a send with a correction ends, the page version changes.
     counts = count_correction_reach(session, [note.id for note in notes]) if notes else {}
     return render_template(
@@ -103,8 +96,8 @@ REVISION_NUMBER = f"int(min=1, max={2**31 - 1})"
 
 @cached_page(blueprint, "/articles/<slug>/history")
 def list_versions(session: Session, slug: str) -> str:
-    story = get_published_revision(session, slug)
-    page = list_history(session, story.story_id, after=request.args.get("after"))
+    story = stories.get_published_revision(session, slug)
+    page = stories.list_history(session, story.story_id, after=request.args.get("after"))
     return render_template(
         "public/stories/list_versions.html",
         story=story,
@@ -116,8 +109,8 @@ def list_versions(session: Session, slug: str) -> str:
 
 @cached_page(blueprint, "/articles/<slug>/history.json", mimetype="application/json")
 def list_versions_json(session: Session, slug: str) -> str:
-    story = get_published_revision(session, slug)
-    page = list_history(session, story.story_id, after=request.args.get("after"))
+    story = stories.get_published_revision(session, slug)
+    page = stories.list_history(session, story.story_id, after=request.args.get("after"))
     versions = [
         {
             "version": entry.n,
@@ -137,8 +130,8 @@ def list_versions_json(session: Session, slug: str) -> str:
 
 @cached_page(blueprint, f"/articles/<slug>/history/<{REVISION_NUMBER}:n>")
 def show_version(session: Session, slug: str, n: int) -> str:
-    current = get_published_revision(session, slug)
-    revision = get_story_revision(session, current, n)
+    current = stories.get_published_revision(session, slug)
+    revision = stories.get_story_revision(session, current, n)
     return render_template(
         "public/stories/show_version.html",
         story=revision,
@@ -149,8 +142,8 @@ def show_version(session: Session, slug: str, n: int) -> str:
 
 @cached_page(blueprint, f"/articles/<slug>/diff/<{REVISION_NUMBER}:a>..<{REVISION_NUMBER}:b>")
 def diff(session: Session, slug: str, a: int, b: int) -> str:
-    current = get_published_revision(session, slug)
-    before, after = (get_story_revision(session, current, n) for n in (a, b))
+    current = stories.get_published_revision(session, slug)
+    before, after = (stories.get_story_revision(session, current, n) for n in (a, b))
     return render_template(
         "public/stories/diff.html",
         current=current,
@@ -164,14 +157,14 @@ def diff(session: Session, slug: str, a: int, b: int) -> str:
 @page_view(blueprint, Access.PUBLIC, "/corrections")
 def list_corrections(session: Session) -> str:
     # Not cached: the number of subscribers reached grows while an edition goes out.
-    page = list_newest_notes(session, after=request.args.get("after"))
+    page = stories.list_newest_notes(session, after=request.args.get("after"))
     counts = count_correction_reach(session, [entry.note.id for entry in page.rows])
     return render_template("public/stories/corrections.html", page=page, reached=counts)
 
 
 @cached_page(blueprint, "/corrections.xml", mimetype=RSS, by=address_alone)
 def show_corrections_feed(session: Session) -> str:
-    found = list_newest_notes(session).rows
+    found = stories.list_newest_notes(session).rows
     rss = Element("rss", {"version": "2.0"})
     channel = add_element(rss, "channel")
     add_element(channel, "title", f"{settings().site_name}: corrections")

@@ -53,8 +53,8 @@ def test_a_line_is_interrupted_at_missing_values() -> None:
 
     lines = axes.lines([None, 5, None, 10], "line")
 
-    assert [len(line.points.split()) for line in lines] == [2, 2]
-    assert lines[1].points.startswith(f"875.0,{TOP_MARGIN}")
+    assert [len(points.split()) for points, _ in lines] == [2, 2]
+    assert lines[1][0].startswith(f"875.0,{TOP_MARGIN}")
 
 
 def test_numbers_on_a_scale_are_short() -> None:

@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.models import RoleName
 from nif.database import Database
+from nif.stories import queries
 from nif.stories.corrections import NoteInput, StoryChange, revise_story
 from nif.stories.drafts import get_story, save_draft
 from nif.stories.models import ChangeKind, NoteSeverity, Revision
 from nif.stories.queries import list_history
-from nif.web.public import stories
 from tests.conftest import NOON
 from tests.factories import a_story, an_account, story_copy
 
@@ -66,7 +66,7 @@ def test_the_history_lists_every_version(
 def test_a_long_history_has_pages(
     client: FlaskClient, database: Database, story_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stories, "list_history", partial(list_history, size=2))
+    monkeypatch.setattr(queries, "list_history", partial(list_history, size=2))
     with database.transaction() as session:
         for _ in range(2):
             changed(session, story_id)

@@ -25,7 +25,7 @@ from nif.stories.reader_reports import (
     answer_reader_report,
     create_reader_report,
 )
-from nif.web.public import ledger
+from nif.web.public import transparency
 from tests.conftest import NOON
 from tests.factories import a_story, an_account
 from tests.ledger.conftest import STORY_ID, export_of, payload, some_entries
@@ -77,7 +77,7 @@ def test_the_page_tells_how_long_the_ledger_is_and_who_signed_it(
 def test_the_page_lists_entries_newest_first_in_pages(
     client: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "ENTRIES_PER_PAGE", 2)
+    monkeypatch.setattr(transparency, "ENTRIES_PER_PAGE", 2)
     with database.transaction() as session:
         some_entries(session, 5)
 

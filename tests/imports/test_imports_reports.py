@@ -6,9 +6,9 @@ from io import StringIO
 import pytest
 from sqlalchemy import text
 
-from nif.imports import reports
+from nif.imports import imports
+from nif.imports.imports import _select_export_page, stream_list_export
 from nif.imports.models import ImportState
-from nif.imports.reports import _select_export_page, stream_list_export
 from nif.subscriptions.lifecycle import unsubscribe_from_list
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.models import SubscriptionState, SuppressionReason
@@ -24,7 +24,7 @@ def export_rows(importer, slug="daily"):
 
 
 def test_an_export_contains_everyone_and_no_formula(importer, monkeypatch):
-    monkeypatch.setattr(reports, "EXPORT_PAGE_ROWS", 2)
+    monkeypatch.setattr(imports, "EXPORT_PAGE_ROWS", 2)
     with importer.database.transaction() as session:
         daily = get_list(session, "daily")
         for address in ("=ann@example.com", "+bea@example.com", "cy@example.com"):
