@@ -170,14 +170,11 @@ def update_list(
         mailing_list.version += 1
     if changes.keys() & {"schedule", "zone"}:
         mailing_list.scheduled_at = now
-    if "tags" in changes and _covers_more(*changes["tags"]):
+    tags_before, tags_after = changes.get("tags", ((), ()))
+    if tags_before and not (tags_after and set(tags_after) <= set(tags_before)):
         mailing_list.news_from = now
     session.flush()
     return changes
-
-
-def _covers_more(before: tuple[str, ...], after: tuple[str, ...]) -> bool:
-    return bool(before) and not (after and set(after) <= set(before))
 
 
 def list_settings_problems(settings: ListSettings) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Filters and globals for the templates of all pages."""
 
 from calendar import day_name
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -39,7 +39,7 @@ def register_filters(app: Flask, settings: Settings) -> None:
         number=format_number,
         iso=format_timestamp,
         when_due=describe_schedule,
-        calendar_day=format_date,
+        calendar_day=lambda day: f"{day.day} {day:%B %Y}",
         local=format_local_datetime,
     )
     versions = {path.name: str(int(path.stat().st_mtime)) for path in STATIC_FOLDER.glob("*.*")}
@@ -65,11 +65,6 @@ def format_local_datetime(moment: datetime, zone: str) -> str:
     """A moment in a list's time zone: "Friday 27 November, 08:00"."""
     local = moment.astimezone(ZoneInfo(zone))
     return f"{local:%A} {local.day} {local:%B, %H:%M}"
-
-
-def format_date(day: date) -> str:
-    """A calendar date: "22 November 2026"."""
-    return f"{day.day} {day:%B %Y}"
 
 
 def format_timestamp(moment: datetime) -> str:

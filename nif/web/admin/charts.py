@@ -19,8 +19,7 @@ from nif.subscriptions.statistics import GrowthPeriod, merge_periods
 from nif.web.filters import format_number
 
 LINE_UNITS = 1000
-TOP_MARGIN, PLOT_HEIGHT, FOOT_HEIGHT = 16, 190, 28
-CHART_HEIGHT = TOP_MARGIN + PLOT_HEIGHT + FOOT_HEIGHT
+TOP_MARGIN, PLOT_HEIGHT = 16, 190
 BAR_SHARE = 0.7
 """The share of a place's width that a bar fills."""
 

@@ -1,13 +1,6 @@
 """The words in which the newsroom's pages show enum values and form fields to staff."""
 
-from nif.stories.models import (
-    BlockStyle,
-    ReasonCode,
-    ReleaseVerification,
-    SourceKind,
-    StoryState,
-    StoryType,
-)
+from nif.stories.models import BlockStyle, ReleaseVerification, SourceKind, StoryState, StoryType
 from nif.stories.transparency_block import (
     REASON_CLAUSES,
     RelationshipDeclaration,
@@ -40,6 +33,9 @@ BLOCK_STYLES = {
     BlockStyle.CLASSIC: "Short: sources, reason and declarations",
     BlockStyle.FULL: "Full: also what we did not verify, and what does not apply",
 }
+
+COVERAGE_REASONS = {code: clause.format(subject="…") for code, clause in REASON_CLAUSES.items()}
+"""Each reason as the clause that readers see, with “…” in place of the subject."""
 
 ORIGINS = {
     StoryOrigin.OWN_IDEA: "Our own idea",
@@ -92,11 +88,6 @@ FIELD_LABELS = {
     "ai_tools": "AI tools",
     "ai_checked": "AI text was checked",
 }
-
-
-def coverage_reasons() -> dict[ReasonCode, str]:
-    """Each reason as the clause that readers see, with “…” in place of the subject."""
-    return {code: clause.format(subject="…") for code, clause in REASON_CLAUSES.items()}
 
 
 def field_label(name: str) -> str:

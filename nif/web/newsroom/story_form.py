@@ -253,7 +253,9 @@ def read_story_form(values: Mapping[str, str]) -> StoryForm:
     """The form as typed. Nothing is refused here."""
 
     def text(name: str) -> str:
-        return _clean_text(values.get(name, ""))
+        """The text with \n line ends and without control characters, which databases refuse."""
+        lines = values.get(name, "").replace("\r\n", "\n").replace("\r", "\n")
+        return "".join(c for c in lines if c in "\n\t" or c.isprintable() or c.isspace())
 
     return StoryForm(
         **{name: text(name) or getattr(StoryForm, name) for name in STORY_TEXT_FIELDS},
@@ -287,12 +289,6 @@ def add_form_group(form: StoryForm, group: str) -> StoryForm:
 def _group_numbers(values: Mapping[str, str], name: str, limit: int) -> Iterator[int]:
     """The numbers of the groups that were sent, from 0."""
     return takewhile(lambda n: n < limit and name.format(n) in values, count())
-
-
-def _clean_text(text: str) -> str:
-    """The text with \n line ends and without control characters, which databases refuse."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(c for c in lines if c in "\n\t" or c.isprintable() or c.isspace())
 
 
 LONGEST_TEXT = {

@@ -233,17 +233,13 @@ def _read_register(session: Session) -> dict[str, Any]:
     today = utc_now().date()
     published = select(Story.id).where(Story.state == StoryState.PUBLISHED)
     sides = list_public_relationships(session, on=today)
+    names = {OurSide.NIF: settings().site_short_name, OurSide.OWNER: settings().owner_name}
     return {
         "day": today,
-        "sides": [(_side_name(side), side) for side in sides],
+        "sides": [(names.get(side.our_side, side.name), side) for side in sides],
         "withheld": count_relationships(session, RelationshipVisibility.MATCH_ONLY, on=today),
         "waivers": count_waivers(session, stories=published),
     }
-
-
-def _side_name(side: OurSideRelationships) -> str:
-    names = {OurSide.NIF: settings().site_short_name, OurSide.OWNER: settings().owner_name}
-    return names.get(side.our_side, side.name)
 
 
 def _side_as_data(name: str, side: OurSideRelationships) -> dict[str, Any]:
