@@ -301,4 +301,4 @@ def test_a_long_outage_does_not_count_as_a_refusal_of_the_mail(
 
     assert get_send(database, send_id).stop_detail is None
     assert sorted(mailer.addresses()) == [ANN, CY]
-    assert states(database, send_id) == ["accepted"]
+    assert set(states(database, send_id)) == {"accepted"}
