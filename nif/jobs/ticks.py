@@ -49,10 +49,12 @@ class JumpWatch:
         self._thread.join()
 
     def look(self) -> None:
-        """Where the clock jumped, have every job run at once, and on from there."""
+        """Where the clock jumped, have each job run at once that would stand still."""
         if self._watch.find_jump() is not None:
+            now = self._clock()
             for job in self._scheduler.get_jobs():
-                job.modify(next_run_time=self._clock())
+                if job.next_run_time > job.trigger.get_next_fire_time(None, now):
+                    job.modify(next_run_time=now)
 
     def _run(self) -> None:
         while not self._stopped.wait(WATCH_SECONDS):
