@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Event, Thread
 
@@ -94,6 +94,11 @@ DATABASE_FAILURES = (OperationalError, InterfaceError, InternalError, PoolTimeou
 
 MAX_REQUEST_TIME = timedelta(seconds=35)
 """Five seconds to connect and thirty for the answer; a slower answer counts as none."""
+
+MAX_STOP_TIME = timedelta(seconds=4)
+"""How long a worker that stops waits for open requests. What is open then is uncertain."""
+
+STOP_CHECK_SECONDS = 0.5
 
 MAX_QUOTA_WAIT = timedelta(seconds=10)
 """The longest wait for the quota within a delivery; after that the worker's next tick retries."""
@@ -208,7 +213,8 @@ def _run_delivery(run: DeliveryRun) -> None:
         _post_batches(run, pool, in_flight)
     finally:
         while in_flight:
-            _record_results_with_retries(run.context, _wait_for_ended_posts(in_flight))
+            ended = _wait_for_ended_posts(in_flight, run.context.stopping)
+            _record_results_with_retries(run.context, ended)
         pool.shutdown(wait=False)
 
 
@@ -227,9 +233,13 @@ def _post_batches(
                 overdue_at = time.monotonic() + MAX_REQUEST_TIME.total_seconds()
                 in_flight[post] = InFlightPost(claimed, overdue_at)
         if in_flight:
-            all_accepted = _record_results_with_retries(context, _wait_for_ended_posts(in_flight))
+            ended = _wait_for_ended_posts(in_flight, context.stopping)
+            all_accepted = _record_results_with_retries(context, ended)
             # One batch is enough to find out whether mail is accepted, or a failure is over.
             room = context.concurrency if all_accepted else 1
+            if any(post.cancelled() for post in ended):
+                # No thread is free: answers that never end hold them. A new delivery has others.
+                room = 0
         elif retry is None or not _wait_for_quota(context, retry):
             return
 
@@ -339,14 +349,33 @@ def _post_request(run: DeliveryRun, claimed: ClaimedBatch, request: BatchRequest
 
 
 def _wait_for_ended_posts(
-    in_flight: dict[PendingPost, InFlightPost],
+    in_flight: dict[PendingPost, InFlightPost], stopping: Event
 ) -> dict[PendingPost, ClaimedBatch]:
-    """Wait until a request has ended or is overdue; remove and return those."""
-    soonest = min(each.overdue_at for each in in_flight.values())
-    wait(in_flight, soonest - time.monotonic(), FIRST_COMPLETED)
-    now = time.monotonic()
-    ended = [post for post, each in in_flight.items() if post.done() or each.overdue_at <= now]
+    """Wait until a request has ended or is overdue; remove and return those.
+
+    An overdue request that has not begun is cancelled, and so is each one once the worker stops.
+    """
+    ended: list[PendingPost] = []
+    while not ended:
+        if stopping.is_set():
+            _hurry(in_flight)
+        soonest = min(each.overdue_at for each in in_flight.values()) - time.monotonic()
+        wait(in_flight, max(0.0, min(soonest, STOP_CHECK_SECONDS)), FIRST_COMPLETED)
+        now = time.monotonic()
+        for post, each in in_flight.items():
+            if each.overdue_at <= now:
+                post.cancel()
+            if post.done() or each.overdue_at <= now:
+                ended.append(post)
     return {post: in_flight.pop(post).claimed for post in ended}
+
+
+def _hurry(in_flight: dict[PendingPost, InFlightPost]) -> None:
+    """The worker stops: cancel what has not begun, and give the rest little time."""
+    latest = time.monotonic() + MAX_STOP_TIME.total_seconds()
+    for post, each in in_flight.items():
+        post.cancel()
+        in_flight[post] = replace(each, overdue_at=min(each.overdue_at, latest))
 
 
 def _record_results_with_retries(
@@ -385,6 +414,8 @@ def _read_answer(post: PendingPost) -> str | BaseException | None:
     """The provider's id for a batch that it accepted, or what was raised instead."""
     if not post.done():
         return Uncertain("no whole answer in time")
+    if post.cancelled():
+        return outcomes.WorkerTooLate("the request was never begun")
     return post.exception() or post.result()
 
 
