@@ -83,6 +83,7 @@ class ClaimTerms:
     lease_id: str
     lease: timedelta
     limits: SendLimits = NO_SEND_LIMITS
+    sender: str | None = None
 
 
 def claim_batch(
@@ -119,7 +120,7 @@ def claim_batch(
             del subscribers[copies:]
         id_range = batch.first_subscriber_id, last_id
         claimed = ClaimedBatch(send_id, batch.id, uuid4().hex, now, subscribers, fence, id_range)
-        _record_attempt(session, batch, claimed, last_id, terms.lease_id)
+        _record_attempt(session, batch, claimed, last_id, terms)
         return claimed
     return None
 
@@ -204,14 +205,15 @@ def _close_batch(session: Session, batch_id: int, now: datetime) -> None:
 
 
 def _record_attempt(
-    session: Session, batch: Row[Any], claimed: ClaimedBatch, last_id: int, lease_id: str
+    session: Session, batch: Row[Any], claimed: ClaimedBatch, last_id: int, terms: ClaimTerms
 ) -> None:
     fence = claimed.fence
     values = {
         "id": claimed.attempt_id,
         "send_id": claimed.send_id,
         "batch_id": claimed.batch_id,
-        "lease_id": lease_id,
+        "lease_id": terms.lease_id,
+        "sender": terms.sender,
         "first_subscriber_id": batch.first_subscriber_id,
         "last_subscriber_id": last_id,
         "copies": len(claimed.subscribers),

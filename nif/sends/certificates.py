@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from nif.database import Database
 from nif.sends.departures import count_departures
-from nif.sends.models import Batch, BatchState, Delivery, Send
+from nif.sends.models import Attempt, Batch, BatchState, Delivery, Send
 from nif.sends.reputation import count_send_events
 from nif.sends.unknown_attempts import count_unknown_attempts
 from nif.spreadsheets import write_csv
@@ -84,6 +84,18 @@ class DeliveryStatus(NamedTuple):
     attempt_id: str | None
 
 
+def count_copies_by_sender(session: Session, send: Send) -> dict[str, int]:
+    """The copies of a send that left, or may have, by the sender that they were posted from."""
+    query = (
+        select(Attempt.sender, func.sum(Attempt.copies))
+        .where(Attempt.send_id == send.id, Attempt.may_have_left)
+        .group_by(Attempt.sender)
+        .order_by(func.min(Attempt.started_at))
+    )
+    frozen = str(send.edition.as_message().sender)
+    return {sender or frozen: int(copies) for sender, copies in session.execute(query)}
+
+
 @dataclass
 class SendCertificate:
     """What became of every delivery of a send, counted from the rows themselves.
@@ -119,6 +131,7 @@ class SendCertificate:
     recalled: int = 0
     deliveries_sha256: str = ""
     event_counts: dict[str, int] = field(default_factory=dict)
+    senders: dict[str, int] = field(default_factory=dict)
     unknown_attempts: int = 0
     contradictions: list[str] = field(default_factory=list)
 
@@ -163,6 +176,7 @@ def certify_send(database: Database, send_id: int, *, now: datetime) -> SendCert
             not_yet_delivered=out.not_yet_delivered,
             recalled=out.recalled,
             event_counts=count_send_events(session, send_id),
+            senders=count_copies_by_sender(session, send),
         )
         digest = hashlib.sha256()
         certificate.contradictions = _overlapping_batches(session, send_id)

@@ -147,7 +147,8 @@ def _begin_run(context: DeliveryContext, send_id: int, heartbeat: Heartbeat) -> 
             answer_links = answer_links_of_send(session, send, context.links, context.tokens)
     ids = send_id, send.list_id
     personalize = make_personalizer(ids, context.links, context.tokens, answer_links)
-    terms = ClaimTerms(heartbeat.lease_id, context.lease, context.limits)
+    sender = None if message.sender == edition.as_message().sender else str(message.sender)
+    terms = ClaimTerms(heartbeat.lease_id, context.lease, context.limits, sender=sender)
     return DeliveryRun(context, send_id, message, personalize, heartbeat, terms, sign)
 
 

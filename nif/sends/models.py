@@ -198,7 +198,8 @@ class Attempt(Base):
     nobody before `goes_out_at`, and until then everything posted under `fence` can be recalled.
     `event_seen_at` is when the first event about the attempt came in, which proves that the
     provider accepted all of it. `uncertain_since` is when it became known that no answer tells
-    whether it did, or when the clock jumped after that. What follows is said by `sends.evidence`.
+    whether it did, or when the clock jumped after that. `sender` is whose mail it was, where that
+    is not the sender that the edition was frozen with. What follows is said by `sends.evidence`.
     """
 
     __tablename__ = "attempt"
@@ -223,6 +224,7 @@ class Attempt(Base):
     goes_out_at: Mapped[datetime | None]
     event_seen_at: Mapped[datetime | None]
     uncertain_since: Mapped[datetime | None]
+    sender: Mapped[str | None]
 
     @hybrid_property
     def left(self) -> bool:

@@ -10,7 +10,7 @@ from nif.sends.delivery import DeliveryContext, deliver_send
 from nif.sends.models import SendState, SendStopCause
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
-from tests.sends.helpers import get_send, planned_send, resume
+from tests.sends.helpers import accept, claimed_batch, get_send, planned_send, release, resume
 
 WRONG_SENDER = Refused(400, [ProviderProblem("It does not match a verified sender.", "from")])
 RIGHT = Sender("right@example.com", "The News")
@@ -47,3 +47,16 @@ def test_the_name_of_the_sender_is_the_one_that_the_list_has_by_then(
 
     ((_, message, _),) = mailer.posted
     assert str(message.sender) == "Our Daily <right@example.com>"
+
+
+def test_the_certificate_says_which_senders_a_send_had(
+    context: DeliveryContext, database: Database, mailer: FakeMailer, batches_of_seven: None
+) -> None:
+    send_id = planned_send(database, count=10)
+    release(database, claimed_batch(database, send_id))
+    accept(database, claimed_batch(database, send_id))
+    deliver_send(replace(context, sender=RIGHT), send_id)
+
+    certificate = certify_send(database, send_id, now=NOON)
+
+    assert certificate.senders == {"NIF <news@example.com>": 7, "The News <right@example.com>": 3}
