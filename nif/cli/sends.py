@@ -95,6 +95,15 @@ def resume(send_id: int) -> None:
 
 @send.command()
 @send_argument
+@click.confirmation_option(prompt="Send the rest this edition without its withdrawn stories?")
+@json_option
+def refreeze(send_id: int) -> None:
+    """Freeze a send's edition again for the rest, without the stories withdrawn since."""
+    _control_send(send_id, control.refreeze_send, load_services().mail_writer, now=utc_now())
+
+
+@send.command()
+@send_argument
 @click.confirmation_option(prompt="Send this edition to nobody else?")
 @json_option
 def cancel(send_id: int) -> None:
@@ -232,6 +241,8 @@ def _send_as_data(session: Session, found: Send, now: datetime) -> dict[str, Any
         "done_at": speed.done_at if speed else None,
         "stop_cause": found.stop_cause,
         "stop_detail": found.stop_detail or "",
+        "withdrawn": [str(story) for story in control.list_withdrawn_ahead(session, found)],
+        "version": found.edition.version,
         "circuit_breaker": breaker.reason if breaker else None,
         "retry_at": breaker.retry_at if breaker else None,
         "unknown_attempts": count_unknown_attempts(session, found.id),
@@ -242,12 +253,12 @@ def _send_as_data(session: Session, found: Send, now: datetime) -> dict[str, Any
     }
 
 
-def _control_send(send_id: int, action: Callable[..., None], **values: Any) -> None:
+def _control_send(send_id: int, action: Callable[..., object], *inputs: Any, **values: Any) -> None:
     """Apply `action` to a send, wake the workers, and report how many copies have left."""
     services = load_services()
     with services.database.transaction() as session:
         found = control.get_send(session, send_id)
-        action(session, found, **values)
+        action(session, found, *inputs, **values)
         session.flush()
         counts = certificates.count_deliveries(session, found)
         out = departures.count_departures(session, found, now=utc_now())

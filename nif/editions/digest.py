@@ -23,6 +23,7 @@ from nif.editions.models import (
     Edition,
     EditionItem,
     EditionState,
+    ReplacedMessage,
 )
 from nif.editions.schedule import Slot, compute_next_slot, iterate_slots, parse_schedule, slot_at
 from nif.errors import Conflict
@@ -228,7 +229,9 @@ def cancel_edition(session: Session, edition: Edition) -> None:
 
 
 def _release_contents(session: Session, edition: Edition) -> None:
-    session.execute(delete(EditionItem).where(EditionItem.edition_id == edition.id))
+    for model in (EditionItem, ReplacedMessage):
+        session.execute(delete(model).where(model.edition_id == edition.id))
+    edition.version = 1
     release_carried_notes(session, edition)
     session.expire(edition, ["items"])
 

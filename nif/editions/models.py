@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy import ForeignKey, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from nif.database import Base, BigId
@@ -54,6 +54,9 @@ class Edition(Base):
     unrecorded: it was mailed, but a database that went back in time has nothing else of it.
     So five schedulers, or a restart at digest time, make one edition. A note gets at most one
     edition per list, whatever the date; its slot is the local date on which it was made.
+
+    `message` is mailed from now on. `version` counts how often the edition was frozen: the messages
+    of before, which some subscribers got, are in `ReplacedMessage`.
     """
 
     __tablename__ = "edition"
@@ -72,6 +75,7 @@ class Edition(Base):
     content_hash: Mapped[str | None]
     occasion: Mapped[str] = mapped_column(default=DIGEST_OCCASION)
     note_id: Mapped[int | None] = mapped_column(ForeignKey(StoryNote.id))
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
 
     mailing_list: Mapped[MailingList] = relationship()
     items: Mapped[list["EditionItem"]] = relationship(order_by="EditionItem.position")
@@ -92,7 +96,10 @@ class Edition(Base):
 
 
 class EditionItem(Base):
-    """A story in an edition, pinned to the revision that is mailed. A list gets a story once."""
+    """A story in an edition, pinned to the revision that is mailed. A list gets a story once.
+
+    `last_version` is the last version of the edition that has it; None while the current one does.
+    """
 
     __tablename__ = "edition_item"
     __table_args__ = (UniqueConstraint("list_id", "story_id"),)
@@ -102,8 +109,21 @@ class EditionItem(Base):
     list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id))
     story_id: Mapped[int] = mapped_column(ForeignKey(Story.id))
     revision_id: Mapped[int] = mapped_column(ForeignKey(Revision.id))
+    last_version: Mapped[int | None]
 
     revision: Mapped[Revision] = relationship()
+
+
+class ReplacedMessage(Base):
+    """A version of an edition that is mailed no more, because a story was left out since."""
+
+    __tablename__ = "replaced_message"
+
+    edition_id: Mapped[int] = mapped_column(ForeignKey(Edition.id), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    message: Mapped[dict[str, Any]]
+    content_hash: Mapped[str]
+    replaced_at: Mapped[datetime]
 
 
 class EditionNote(Base):

@@ -38,7 +38,7 @@ from nif.sends.delivery import deliver_send
 from nif.sends.planning import plan_send
 from nif.sends.provider_events import process_next_event_post
 from nif.sends.reconciliation import reconcile_batches
-from nif.sends.reports import list_deliverable_sends
+from nif.sends.reports import list_deliverable_sends, list_sends_to_pause
 from nif.sends.suppression_sync import pull_suppressions_if_due, push_suppressions_if_due
 from nif.sends.unknown_attempts import (
     compare_with_journal,
@@ -128,6 +128,7 @@ class Worker:
             "compare_with_journal": Job(5, self.is_database_current),
             "make_due_digests": Job(5, self.make_due_digests, clock=settled),
             "plan_correction_sends": Job(5, self.plan_correction_sends, clock=no_jump),
+            "pause_withdrawn_sends": Job(2, self.pause_withdrawn_sends),
             "start_deliveries": Job(2, self.start_deliveries, clock=no_jump),
             "deliver_send": Job(None, self.deliver_send, is_long=True, clock=no_jump),
             "process_events": Job(2, lambda: self._repeat(process_next_event_post)),
@@ -311,6 +312,15 @@ class Worker:
             for send in sends:
                 size = send.audience
                 log.info("correction send planned", note=note_id, send=send.id, audience=size)
+
+    def pause_withdrawn_sends(self) -> None:
+        with self.services.database.reading() as session:
+            if not list_sends_to_pause(session):
+                return
+        with self.services.database.transaction() as session:
+            paused = control.pause_withdrawn_sends(session)
+        for send_id in paused:
+            log.warning("send paused: a story was withdrawn", send=send_id)
 
     def start_deliveries(self) -> None:
         """Have every send delivered that has a batch to post.

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from nif import limits
 from nif.database import Base
+from nif.editions.versions import get_subject_of_version
 from nif.imports.imports import blank_address_in_files
 from nif.imports.models import ImportedSubscription, ImportProblem, ImportRun
 from nif.limits import CONFIRMATION_LIMIT, MAIL_LIMIT
@@ -181,7 +182,7 @@ def export_imports(session: Session, person: Person) -> ExportedRows:
 def export_deliveries(session: Session, person: Person) -> ExportedRows:
     """Every edition that was planned for this person, and its outcome."""
     query = (
-        select(Send, MailingList.slug, Delivery.outcome, Batch.state)
+        select(Send, MailingList.slug, Delivery.outcome, Batch.state, Attempt.version)
         .join(MailingList, MailingList.id == Send.list_id)
         .join(Delivery, Delivery.send_id == Send.id)
         .join(
@@ -190,17 +191,18 @@ def export_deliveries(session: Session, person: Person) -> ExportedRows:
             & (Batch.first_subscriber_id <= person.id)
             & (Batch.last_subscriber_id >= person.id),
         )
+        .outerjoin(Attempt, Attempt.id == Batch.attempt_id)
         .where(Delivery.subscriber_id == person.id)
         .order_by(Send.id)
     )
     return [
         {
             "list": slug,
-            "subject": (send.edition.message or {}).get("subject"),
+            "subject": get_subject_of_version(session, send.edition, version),
             "planned_at": send.created_at,
             "outcome": (outcome or state).value,
         }
-        for send, slug, outcome, state in session.execute(query)
+        for send, slug, outcome, state, version in session.execute(query)
     ]
 
 

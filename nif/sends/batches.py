@@ -25,6 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from nif.database import table_of
+from nif.editions.models import Edition
+from nif.editions.versions import has_withdrawn_story, list_withdrawn_stories
 from nif.mail.provider import Fence
 from nif.sends import circuit_breaker, repermission, send_quota
 from nif.sends.models import (
@@ -41,6 +43,7 @@ from nif.sends.repermission import RepermissionCampaign, RepermissionKind
 from nif.sends.send_quota import NO_SEND_LIMITS, SendLimits
 from nif.sends.subscriber_activity import was_active_since
 from nif.sends.unknown_attempts import knows_all_attempts
+from nif.stories.transparency_block import join_with_and
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,
@@ -78,12 +81,16 @@ class RetryLater:
 
 @dataclass(frozen=True)
 class ClaimTerms:
-    """What a worker claims under: its lease, their length, and the installation's limits."""
+    """What a worker claims under: its lease, their length, and the installation's limits.
+
+    `version` is that of the edition's message which the worker has read.
+    """
 
     lease_id: str
     lease: timedelta
     limits: SendLimits = NO_SEND_LIMITS
     sender: str | None = None
+    version: int = 1
 
 
 def claim_batch(
@@ -92,14 +99,12 @@ def claim_batch(
     """Claim the next batch of a send: record an attempt, and skip who is no longer eligible.
 
     Subscribers who unsubscribed, paused or were suppressed are skipped in the transaction that
-    records the attempt. None where there is no batch to claim, or the send may not go on now.
+    records the attempt. None where there is no batch to claim, or the send may not go on now: not
+    while the newsroom has withdrawn a story of its edition, nor with a message that was replaced.
     """
     of_send = {"send_id": send_id, "now": now}
     while (batch := session.execute(_NEXT_BATCH, of_send).first()) is not None:
-        if batch.not_after is not None and batch.not_after < now:
-            # Old news is not mailed without a person's decision.
-            detail = "The time after which it may not be sent has passed."
-            stop_send(session, send_id, SendStopCause.TOO_LATE, detail)
+        if _stop_if_forbidden(session, batch, now) or batch.version != terms.version:
             return None
         if batch.attempt_count and _was_accepted_after_all(session, batch):
             _close_batch(session, batch.id, now)
@@ -123,6 +128,26 @@ def claim_batch(
         _record_attempt(session, batch, claimed, last_id, terms)
         return claimed
     return None
+
+
+def _stop_if_forbidden(session: Session, batch: Row[Any], now: datetime) -> bool:
+    """Pause the send of a batch that may not be mailed without a person's decision."""
+    if batch.is_withdrawn:
+        pause_withdrawn_send(session, batch.send_id, batch.edition_id)
+        return True
+    if batch.not_after is not None and batch.not_after < now:
+        # Old news is not mailed without a person's decision.
+        detail = "The time after which it may not be sent has passed."
+        stop_send(session, batch.send_id, SendStopCause.TOO_LATE, detail)
+        return True
+    return False
+
+
+def pause_withdrawn_send(session: Session, send_id: int, edition_id: int) -> None:
+    """Pause a send because the newsroom has withdrawn a story of its edition."""
+    happened = join_with_and([str(each) for each in list_withdrawn_stories(session, edition_id)])
+    detail = f"{happened} after this edition was frozen."
+    stop_send(session, send_id, SendStopCause.SERIOUS_NOTE, detail)
 
 
 def stop_send(session: Session, send_id: int, cause: SendStopCause, detail: str) -> None:
@@ -153,6 +178,9 @@ def _take_allowance(
     return allowance.copies
 
 
+# Not joined to the batches, so the notes are asked for once and not for each planned batch.
+_EDITION_OF_SEND = select(Send.edition_id).where(Send.id == bindparam("send_id")).scalar_subquery()
+
 _NEXT_BATCH: Any = (
     select(
         Batch.id,
@@ -162,13 +190,17 @@ _NEXT_BATCH: Any = (
         Batch.attempt_count,
         Batch.to_mail.label("to_mail"),
         Send.list_id,
+        Send.edition_id,
         Send.not_after,
+        Edition.version,
+        has_withdrawn_story(_EDITION_OF_SEND).label("is_withdrawn"),
         RepermissionCampaign.id.label("campaign_id"),
         RepermissionCampaign.kind.label("campaign_kind"),
         RepermissionCampaign.activity_since,
         RepermissionCampaign.per_hour,
     )
     .join(Send, Send.id == Batch.send_id)
+    .join(Edition, Edition.id == Send.edition_id)
     .outerjoin(RepermissionCampaign, RepermissionCampaign.edition_id == Send.edition_id)
     .where(
         Batch.send_id == bindparam("send_id"),
@@ -217,6 +249,7 @@ def _record_attempt(
         "first_subscriber_id": batch.first_subscriber_id,
         "last_subscriber_id": last_id,
         "copies": len(claimed.subscribers),
+        "version": batch.version,
         "started_at": claimed.started_at,
         "fence": fence.id if fence else None,
         "goes_out_at": fence.goes_out_at if fence else None,
@@ -383,6 +416,15 @@ def _skip_outcome(
     if has_paused:
         return DeliveryOutcome.PAUSED, None
     return (DeliveryOutcome.ALREADY_ACTIVE if is_active else DeliveryOutcome.UNSUBSCRIBED), None
+
+
+def lock_planned_batches(session: Session, send_id: int) -> Sequence[int]:
+    """The ids of a send's planned batches, locked. Until the transaction ends none is claimed.
+
+    A worker that is claiming one has ended when this returns.
+    """
+    planned = select(Batch.id).where(Batch.send_id == send_id, Batch.state == BatchState.PLANNED)
+    return session.scalars(planned.order_by(Batch.first_subscriber_id).with_for_update()).all()
 
 
 def split_batch(session: Session, batch_id: int, middle: int) -> None:

@@ -10,6 +10,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nif.database import Database
+from nif.editions.models import Edition
+from nif.editions.versions import list_content_hashes
 from nif.sends.departures import count_departures
 from nif.sends.models import Attempt, Batch, BatchState, Delivery, Send
 from nif.sends.reputation import count_send_events
@@ -75,13 +77,27 @@ STATUS_OF_BATCH = {
 
 
 class DeliveryStatus(NamedTuple):
-    """What became of one delivery. `address` is None where the subscriber was erased since."""
+    """What became of one delivery. `address` is None where the subscriber was erased since.
+
+    `version` is that of the edition which was posted to the subscriber.
+    """
 
     subscriber_id: int
     address: str | None
     status: str
     reason: str | None
     attempt_id: str | None
+    version: int | None = None
+
+
+@dataclass
+class EditionVersion:
+    """A version of an edition, and how many copies of it were accepted or are undecided."""
+
+    version: int
+    content_hash: str
+    accepted: int = 0
+    undecided: int = 0
 
 
 def count_copies_by_sender(session: Session, send: Send) -> dict[str, int]:
@@ -100,7 +116,8 @@ def count_copies_by_sender(session: Session, send: Send) -> dict[str, int]:
 class SendCertificate:
     """What became of every delivery of a send, counted from the rows themselves.
 
-    `twice` of the accepted were mailed by two or more attempts. What became of the mail of
+    `content_hash` is that of the edition's current version, `versions` has all of them. `twice` of
+    the accepted were mailed by two or more attempts. What became of the mail of
     `not_yet_delivered` has not been reported. `recalled` of the pending were accepted by the
     provider, and then recalled, because the send was cancelled.
 
@@ -133,6 +150,7 @@ class SendCertificate:
     event_counts: dict[str, int] = field(default_factory=dict)
     senders: dict[str, int] = field(default_factory=dict)
     unknown_attempts: int = 0
+    versions: list[EditionVersion] = field(default_factory=list)
     contradictions: list[str] = field(default_factory=list)
 
     @property
@@ -177,6 +195,7 @@ def certify_send(database: Database, send_id: int, *, now: datetime) -> SendCert
             recalled=out.recalled,
             event_counts=count_send_events(session, send_id),
             senders=count_copies_by_sender(session, send),
+            versions=list_edition_versions(session, send),
         )
         digest = hashlib.sha256()
         certificate.contradictions = _overlapping_batches(session, send_id)
@@ -201,6 +220,8 @@ def stream_delivery_statuses(
     """
     next_batch = (
         select(Batch.first_subscriber_id, Batch.last_subscriber_id, Batch.state, Batch.attempt_id)
+        .add_columns(Attempt.version)
+        .outerjoin(Attempt, Attempt.id == Batch.attempt_id)
         .where(Batch.send_id == send_id)
         .order_by(Batch.first_subscriber_id)
         .limit(1)
@@ -216,16 +237,54 @@ def stream_delivery_statuses(
             .order_by(Delivery.subscriber_id)
         )
         for row in session.execute(deliveries):
-            yield delivery_status_of(row, batch.state, batch.attempt_id)
+            yield delivery_status_of(row, batch.state, batch.attempt_id, batch.version)
         after = batch.last_subscriber_id
 
 
-def delivery_status_of(delivery: Any, state: BatchState, attempt_id: str | None) -> DeliveryStatus:
-    """The status of a delivery, from its own row and the state of its batch."""
+def delivery_status_of(
+    delivery: Any, state: BatchState, attempt_id: str | None, version: int | None
+) -> DeliveryStatus:
+    """The status of a delivery, from its own row and its batch's state and last attempt."""
     subscriber, outcome = (delivery.subscriber_id, delivery.address), delivery.outcome
     if outcome is not None:
         return DeliveryStatus(*subscriber, outcome.value, delivery.reason, None)
-    return DeliveryStatus(*subscriber, STATUS_OF_BATCH[state], None, attempt_id)
+    return DeliveryStatus(*subscriber, STATUS_OF_BATCH[state], None, attempt_id, version)
+
+
+def list_edition_versions(session: Session, send: Send) -> list[EditionVersion]:
+    """The versions of a send's edition, without counts, oldest first."""
+    hashes = list_content_hashes(session, send.edition)
+    return [EditionVersion(version, content_hash) for version, content_hash in hashes.items()]
+
+
+def count_edition_versions(session: Session, send: Send) -> list[EditionVersion]:
+    """The versions of a send's edition, counted from its batches. Empty where there is only one."""
+    if send.edition.version == 1:
+        return []
+    query = (
+        select(Attempt.version, Batch.state, func.sum(Batch.to_mail))
+        .join(Attempt, Attempt.id == Batch.attempt_id)
+        .where(Batch.send_id == send.id)
+        .group_by(Attempt.version, Batch.state)
+    )
+    versions = {one.version: one for one in list_edition_versions(session, send)}
+    for version, state, count in session.execute(query):
+        if (status := STATUS_OF_BATCH[state]) in ("accepted", "undecided"):
+            one = versions[version]
+            setattr(one, status, getattr(one, status) + int(count))
+    return list(versions.values())
+
+
+def list_mailed_versions(session: Session, edition: Edition) -> list[EditionVersion]:
+    """The versions of an edition that reached someone, or may have, and the current one.
+
+    Empty where there is only one.
+    """
+    send = session.scalar(select(Send).where(Send.edition_id == edition.id))
+    versions = count_edition_versions(session, send) if send else []
+    return [
+        one for one in versions if one.accepted or one.undecided or one.version == edition.version
+    ]
 
 
 def _overlapping_batches(session: Session, send_id: int) -> list[str]:
@@ -244,6 +303,9 @@ def _overlapping_batches(session: Session, send_id: int) -> list[str]:
 
 
 def _count_in_certificate(certificate: SendCertificate, delivery: DeliveryStatus) -> None:
+    for one in certificate.versions:
+        if one.version == delivery.version and delivery.status in ("accepted", "undecided"):
+            setattr(one, delivery.status, getattr(one, delivery.status) + 1)
     count = getattr(certificate, delivery.status)
     if isinstance(count, dict):
         reason = delivery.reason or "no reason given"
@@ -277,4 +339,5 @@ def certificate_as_json(certificate: SendCertificate) -> dict[str, Any]:
 
 def delivery_statuses_as_csv(deliveries: Iterable[DeliveryStatus]) -> Iterator[str]:
     """One line a delivery, in pieces."""
-    return write_csv(("subscriber", "address", "status", "reason", "attempt"), deliveries)
+    header = ("subscriber", "address", "status", "reason", "attempt", "version")
+    return write_csv(header, deliveries)

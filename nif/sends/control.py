@@ -1,5 +1,6 @@
 """What people do to a send: pause, resume, cancel or undo it, set its deadline, resolve batches."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
@@ -8,9 +9,12 @@ from sqlalchemy.orm import Session
 from nif.clock import LARGEST_SKEW
 from nif.database import get_row
 from nif.editions.digest import withdraw_edition
-from nif.editions.models import DIGEST_OCCASION
+from nif.editions.models import DIGEST_OCCASION, Edition
+from nif.editions.versions import WithdrawnStory, list_withdrawn_stories, refreeze_edition
 from nif.errors import Conflict, NotFound
+from nif.mail.message import MailWriter
 from nif.sends import outcomes, repermission, withdrawals
+from nif.sends.batches import pause_withdrawn_send
 from nif.sends.departures import count_departures
 from nif.sends.models import (
     Attempt,
@@ -22,8 +26,13 @@ from nif.sends.models import (
     SendState,
     SendStopCause,
 )
+from nif.sends.reports import list_sends_to_pause
+from nif.stories.publishing import invalidate_pages
+from nif.stories.transparency_block import join_with_and
 from nif.subscriptions import lists
 from nif.subscriptions.models import MailingList
+
+GOING_STATES = (SendState.SENDING, SendState.PAUSED)
 
 LONGEST_UNDO_PERIOD = timedelta(hours=1)
 """A send that starts later after it was planned starts at a time that a person chose."""
@@ -43,12 +52,23 @@ def pause_send(session: Session, send: Send) -> None:
 
 
 def resume_send(session: Session, send: Send, *, now: datetime) -> None:
-    """Go on with a paused send. Raises Conflict where it is not paused.
+    """Go on with a paused send.
 
-    A deadline that has passed is removed. A send that was paused for complaints or bounces is not
+    Raises Conflict where it is not paused, or would mail a story that the newsroom has withdrawn. A
+    deadline that has passed is removed. A send that was paused for complaints or bounces is not
     paused for them again.
     """
     _require_send_state(session, send, SendState.PAUSED)
+    if withdrawn := list_withdrawn_ahead(session, send):
+        happened = join_with_and([str(each) for each in withdrawn])
+        raise Conflict(
+            f"{happened} after this edition was frozen, so nobody else is mailed that. "
+            "Freeze the edition again without it, or cancel the rest."
+        )
+    _go_on(send, now)
+
+
+def _go_on(send: Send, now: datetime) -> None:
     if send.stop_cause in {SendStopCause.COMPLAINTS, SendStopCause.BOUNCES}:
         send.high_rates_tolerated = True
     send.state, send.stop_cause, send.stop_detail, send.refusals = SendState.SENDING, None, None, 0
@@ -83,7 +103,7 @@ def cancel_send(session: Session, send: Send, *, now: datetime) -> None:
     cancelled until a person makes its digest again.
     """
     _lock_planned_batches(session, send)
-    _require_send_state(session, send, SendState.SENDING, SendState.PAUSED)
+    _require_send_state(session, send, *GOING_STATES)
     _end_send(send, "Cancelled by a person.", now)
     repermission.stop_campaign(session, send.edition, now=now)
     outcomes.invalidate_pages_of_corrections(session, send)
@@ -145,9 +165,54 @@ def _undo_if_unposted(session: Session, send: Send, now: datetime) -> bool:
     return True
 
 
+def pause_withdrawn_sends(session: Session) -> Sequence[int]:
+    """Pause the sends that would mail a story which the newsroom has withdrawn; their ids.
+
+    No batch of theirs is claimed anyway. This way people see why at once, and before a send starts.
+    """
+    found = list_sends_to_pause(session)
+    for send_id, edition_id in found:
+        pause_withdrawn_send(session, send_id, edition_id)
+    return [send_id for send_id, _ in found]
+
+
+def list_withdrawn_ahead(session: Session, send: Send) -> Sequence[WithdrawnStory]:
+    """The stories that a send would still mail although the newsroom has withdrawn them."""
+    planned = select(Batch.id).where(Batch.send_id == send.id, Batch.state == BatchState.PLANNED)
+    if send.state not in GOING_STATES or session.scalar(planned.limit(1)) is None:
+        return []
+    return list_withdrawn_stories(session, send.edition_id)
+
+
+def refreeze_send(
+    session: Session, send: Send, mail_writer: MailWriter, *, now: datetime
+) -> Sequence[WithdrawnStory]:
+    """Freeze a send's edition again without its withdrawn stories; return these.
+
+    Those who are not mailed yet get the new version; those who were keep the old one. A send that
+    was paused for the stories goes on, and one that was paused for another reason stays paused.
+    Raises Conflict where it has ended, no such story is ahead, or nothing else is in the edition.
+    """
+    # No worker claims a batch meanwhile, so it is clear who gets which version.
+    _lock_planned_batches(session, send)
+    _require_send_state(session, send, *GOING_STATES)
+    withdrawn = list_withdrawn_ahead(session, send)
+    if not withdrawn:
+        raise Conflict("This send has no withdrawn story ahead, so there is nothing to leave out.")
+    session.refresh(send.edition, with_for_update={"of": Edition})
+    session.expire(send.edition, ["items"])
+    mailed = select(Attempt.id).where(Attempt.send_id == send.id, Attempt.may_have_left)
+    was_mailed = session.scalar(mailed.limit(1)) is not None
+    refreeze_edition(session, send.edition, withdrawn, mail_writer, was_mailed=was_mailed, now=now)
+    if send.stop_cause is SendStopCause.SERIOUS_NOTE:
+        _go_on(send, now)
+    invalidate_pages(session)
+    return withdrawn
+
+
 def set_send_deadline(session: Session, send: Send, moment: datetime | None) -> None:
     """Set the time after which nothing more is posted unasked; None for no deadline."""
-    _require_send_state(session, send, SendState.SENDING, SendState.PAUSED)
+    _require_send_state(session, send, *GOING_STATES)
     send.not_after = moment
 
 

@@ -14,9 +14,10 @@ from nif.editions.correction_editions import (
     select_lists_owed_note,
     select_serious_note_ids,
 )
-from nif.editions.models import Edition, EditionNote
+from nif.editions.models import Edition, EditionItem, EditionNote
 from nif.mail.message import MailWriter
-from nif.sends.models import Batch, BatchState, Delivery, Send, SendState
+from nif.sends.batches import lock_planned_batches
+from nif.sends.models import Attempt, Batch, BatchState, Delivery, Send
 from nif.sends.planning import SendTerms, plan_send
 from nif.stories.corrections import StoryNote
 from nif.subscriptions.models import MailingList
@@ -49,7 +50,9 @@ def plan_correction_sends(
         StoryNote, note_id, with_for_update={"of": StoryNote}, populate_existing=True
     )
     note_in_context, sends = load_note_in_context(session, note), []
-    for mailing_list, mailed, wrong_send in session.execute(_owed_lists(note_id, now)).all():
+    for mailing_list, mailed, last_version, wrong_send in session.execute(
+        _owed_lists(note_id, now)
+    ).all():
         edition = freeze_correction_edition(
             session, note_in_context, mailing_list, mailed, mail_writer, now=now
         )
@@ -61,7 +64,11 @@ def plan_correction_sends(
             .join(Edition, Edition.id == Send.edition_id)
             .where(Edition.note_id == note.id)
         ).all()
-        only_ids = _subscribers_mailed_the_error(session, wrong_send, told_by=told_by)
+        # A claim that began before the note was published ends first.
+        lock_planned_batches(session, wrong_send.id)
+        only_ids = _subscribers_mailed_the_error(
+            session, wrong_send, last_version or mailed.version, told_by=told_by
+        )
         send = plan_send(session, edition, terms, only_ids=only_ids, now=now)
         if send is not None:
             sends.append(send)
@@ -69,35 +76,43 @@ def plan_correction_sends(
 
 
 def _owed_lists(note_id: int, now: datetime) -> Select[*tuple[Any, ...]]:
-    """The lists that are owed a note, with the send of the error, oldest list first.
+    """The lists that are owed a note, each with the edition that had the error, the last version
+    that had it, and its send; oldest list first.
 
-    Only sends that have started: before that a person can still undo them.
+    Only sends of which something may have left: what has not been posted has the error no more.
     """
+    may_have_left = select(Attempt.id).where(
+        Attempt.send_id == Send.id,
+        Attempt.may_have_left,
+        Attempt.version <= func.coalesce(EditionItem.last_version, Edition.version),
+    )
     return (
         select_lists_owed_note(note_id)
         .join(Send, Send.edition_id == Edition.id)
-        .where(Send.starts_at <= now)
-        .add_columns(Send)
+        .where(Send.starts_at <= now, may_have_left.exists())
+        .add_columns(EditionItem.last_version, Send)
         .order_by(MailingList.id)
     )
 
 
 def _subscribers_mailed_the_error(
-    session: Session, send: Send, *, told_by: Sequence[int]
+    session: Session, send: Send, last_version: int, *, told_by: Sequence[int]
 ) -> Select[*tuple[int]]:
-    """The subscribers who got a send, may have got it or will, and are in no send of `told_by`.
+    """The subscribers who got a version of a send up to `last_version`, or may have got it, and are
+    in no send of `told_by`.
 
-    Skipped and refused subscribers were certainly not mailed. Of a cancelled
-    send the batches that were never posted are left out too.
+    Skipped and refused subscribers were certainly not mailed; they have an outcome. Those who are
+    not mailed yet will not get the error: no batch is claimed while the edition has it.
     """
+    ranges = _mailed_ranges(session, send, last_version)
     query = select(Delivery.subscriber_id).where(
-        Delivery.send_id == send.id, Delivery.has_content()
+        Delivery.send_id == send.id,
+        Delivery.has_content(),
+        # Who has an outcome and the content has it already, whatever became of their batch.
+        or_(
+            Delivery.outcome.is_not(None), *(Delivery.subscriber_id.between(*ids) for ids in ranges)
+        ),
     )
-    if send.state is SendState.CANCELLED:
-        ranges = _posted_ranges(session, send)
-        was_posted = [Delivery.subscriber_id.between(*ids) for ids in ranges]
-        # These have it already, whatever became of their batch.
-        query = query.where(or_(Delivery.outcome.is_not(None), *was_posted))
     if told_by:
         other = aliased(Delivery)
         is_told = select(other.subscriber_id).where(
@@ -107,19 +122,27 @@ def _subscribers_mailed_the_error(
     return query
 
 
-def _posted_ranges(session: Session, send: Send) -> Iterator[tuple[int, int]]:
-    """The ranges of subscriber ids that a cancelled send posted, as first and last id.
+def _mailed_ranges(session: Session, send: Send, last_version: int) -> Iterator[tuple[int, int]]:
+    """The ranges of subscriber ids, as first and last id, that may have got an early version.
 
-    Batches are posted in order, so the ranges are few.
+    An attempt covers whole batches: batches are only ever split. Batches are posted in order, so
+    the ranges are few.
     """
-    query = select(Batch.state, Batch.first_subscriber_id, Batch.last_subscriber_id).where(
+    attempts = select(Attempt.first_subscriber_id, Attempt.last_subscriber_id).where(
+        Attempt.send_id == send.id, Attempt.may_have_left, Attempt.version <= last_version
+    )
+    batches = select(Batch.first_subscriber_id, Batch.last_subscriber_id).where(
         Batch.send_id == send.id
     )
-    rows = session.execute(query.order_by(Batch.first_subscriber_id))
-    for was_posted, group in groupby(rows, lambda row: row.state is not BatchState.PLANNED):
-        if was_posted:
-            batches = list(group)
-            yield batches[0].first_subscriber_id, batches[-1].last_subscriber_id
+    last_of = dict(session.execute(attempts.order_by(Attempt.last_subscriber_id)).all())
+    covered_until, rows = 0, []
+    for first, last in session.execute(batches.order_by(Batch.first_subscriber_id)):
+        covered_until = max(covered_until, last_of.get(first, 0))
+        rows.append((first, last, last <= covered_until))
+    for was_mailed, group in groupby(rows, lambda row: row[2]):
+        if was_mailed:
+            found = list(group)
+            yield found[0][0], found[-1][1]
 
 
 def count_correction_reach(session: Session, note_ids: Sequence[int]) -> dict[int, int]:

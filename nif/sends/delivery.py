@@ -148,7 +148,8 @@ def _begin_run(context: DeliveryContext, send_id: int, heartbeat: Heartbeat) -> 
     ids = send_id, send.list_id
     personalize = make_personalizer(ids, context.links, context.tokens, answer_links)
     sender = None if message.sender == edition.as_message().sender else str(message.sender)
-    terms = ClaimTerms(heartbeat.lease_id, context.lease, context.limits, sender=sender)
+    lease_id, version = heartbeat.lease_id, edition.version
+    terms = ClaimTerms(lease_id, context.lease, context.limits, sender=sender, version=version)
     return DeliveryRun(context, send_id, message, personalize, heartbeat, terms, sign)
 
 

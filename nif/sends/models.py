@@ -55,6 +55,7 @@ class SendStopCause(StrEnum):
     UNBALANCED = "unbalanced"
     ARCHIVED = "archived"
     REFUSALS = "refusals"
+    SERIOUS_NOTE = "serious_note"
 
 
 class BatchState(StrEnum):
@@ -194,7 +195,8 @@ class Lease(Base):
 class Attempt(Base):
     """One posting of a batch, recorded before the request is sent.
 
-    It keeps its own range, because its batch may be split later. With a fence the provider mails
+    It keeps its own range, because its batch may be split later, and the `version` of the edition
+    that it posted. With a fence the provider mails
     nobody before `goes_out_at`, and until then everything posted under `fence` can be recalled.
     `event_seen_at` is when the first event about the attempt came in, which proves that the
     provider accepted all of it. `uncertain_since` is when it became known that no answer tells
@@ -225,6 +227,7 @@ class Attempt(Base):
     event_seen_at: Mapped[datetime | None]
     uncertain_since: Mapped[datetime | None]
     sender: Mapped[str | None]
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
 
     @hybrid_property
     def left(self) -> bool:

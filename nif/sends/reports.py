@@ -9,6 +9,7 @@ from sqlalchemy import distinct, func, or_, select
 from sqlalchemy.orm import Session, defer, joinedload
 
 from nif.editions.models import Edition
+from nif.editions.versions import has_withdrawn_story
 from nif.paging import Page, paginate
 from nif.sends.certificates import DeliveryCounts, count_deliveries_of_sends
 from nif.sends.departures import list_sends_mailed_twice
@@ -63,6 +64,15 @@ def list_deliverable_sends(session: Session, *, now: datetime) -> Sequence[int]:
         *(planned.exists(), ~waits.exists()),
     )
     return session.scalars(query.order_by(Send.id)).all()
+
+
+def list_sends_to_pause(session: Session) -> Sequence[tuple[int, int]]:
+    """The sends that would mail a withdrawn story, started or not, with their editions' ids."""
+    planned = select(Batch.id).where(Batch.send_id == Send.id, Batch.state == BatchState.PLANNED)
+    query = select(Send.id, Send.edition_id).where(
+        Send.state == SendState.SENDING, planned.exists(), has_withdrawn_story(Send.edition_id)
+    )
+    return [(send_id, edition_id) for send_id, edition_id in session.execute(query)]
 
 
 _SENDS_WITH_EDITION = select(Send).options(joinedload(Send.edition), joinedload(Send.mailing_list))

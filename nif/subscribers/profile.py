@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.audit_log import Actor, AuditEntry, record_audit_entry
 from nif.database import get_first, get_row
+from nif.editions.versions import get_subject_of_version
 from nif.errors import Conflict
 from nif.mail.addresses import parse_address
 from nif.paging import Page, paginate
 from nif.sends.certificates import delivery_status_of
-from nif.sends.models import Batch, Delivery, ProviderEvent, Send
+from nif.sends.models import Attempt, Batch, Delivery, ProviderEvent, Send
 from nif.sends.reports import load_delivery_events
 from nif.sends.subscriber_activity import CLICK_EVENT
 from nif.subscriptions.consent import (
@@ -134,11 +135,12 @@ def _load_mailed_editions(
     )
     query = (
         select(Send, MailingList.title, Batch, Subscriber.address)
-        .add_columns(Delivery.subscriber_id, Delivery.outcome, Delivery.reason)
+        .add_columns(Delivery.subscriber_id, Delivery.outcome, Delivery.reason, Attempt.version)
         .join(MailingList, MailingList.id == Send.list_id)
         .join(Delivery, (Delivery.send_id == Send.id) & (Delivery.subscriber_id == subscriber_id))
         .join(Subscriber, Subscriber.id == subscriber_id)
         .join(Batch, Batch.id == batch_id)
+        .outerjoin(Attempt, Attempt.id == Batch.attempt_id)
         .where(Send.id.in_(ids))
         .order_by(Send.id.desc())
     )
@@ -146,11 +148,11 @@ def _load_mailed_editions(
     editions = []
     for row in session.execute(query):
         send, batch = row.Send, row.Batch
-        status = delivery_status_of(row, batch.state, batch.attempt_id)
+        status = delivery_status_of(row, batch.state, batch.attempt_id, row.version)
         editions.append(
             MailedEdition(
                 send_id=send.id,
-                subject=send.edition.as_message().subject,
+                subject=get_subject_of_version(session, send.edition, status.version),
                 list_title=row.title,
                 at=batch.settled_at or send.created_at,
                 status=status.status,

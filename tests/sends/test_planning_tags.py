@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from nif.editions.digest import make_digest_of_slot
 from nif.editions.models import Edition
 from nif.editions.schedule import Slot
-from nif.sends.models import Delivery, Send
+from nif.sends.models import BatchState, Delivery, Send
 from nif.sends.planning import plan_send
 from nif.services import Services
 from nif.stories.models import ChangeKind, NoteSeverity, Revision
@@ -15,7 +15,7 @@ from nif.subscriptions.models import MailingList, Subscriber, Subscription
 from nif.subscriptions.preferences import choose_tags
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_story, a_subscription
-from tests.sends.test_correction_sends import DAY, HOUR, LATER, corrected, mail_what_is_due
+from tests.sends.test_correction_sends import DAY, HOUR, LATER, corrected, mail_what_is_due, posted
 
 
 @pytest.fixture
@@ -99,6 +99,7 @@ def test_corrections_go_to_everyone_mailed_the_error_whatever_topics_they_chose(
     second = sent(session, services, daily, now=NOON + DAY)
     assert readers(session, second) == ["had-it"]
 
+    posted(session, first, BatchState.ACCEPTED)
     corrected(session, another, ChangeKind.RETRACTION, NoteSeverity.SERIOUS)
     (third,) = mail_what_is_due(session, services, now=LATER + DAY)
     assert readers(session, third) == ["had-it"]

@@ -84,6 +84,7 @@ ACTION_LABELS = {
     "send_cancelled": "cancelled",
     "send_undone": "undid",
     "digest_made_again": "made a digest again as",
+    "send_refrozen": "froze again, without a withdrawn story, the edition of",
     "send_deadline_set": "set the deadline of",
     "batch_resolved": "resolved a batch of",
     "breaker_probed": "probed the circuit breaker for",

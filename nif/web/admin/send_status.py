@@ -108,6 +108,12 @@ _PAUSE_EXPLANATIONS = {
         "Report this together with the certificate, which names the discrepancy. Do not resume "
         "before someone has investigated.",
     ),
+    SendStopCause.SERIOUS_NOTE: TroubleExplanation(
+        "The newsroom has withdrawn what this edition says, so nobody else is mailed it. Those who "
+        "were mailed it get the note in a mail of its own. Nothing is lost.",
+        "Freeze the edition again without the story: the rest get it like that. Or cancel the "
+        "rest. It cannot be resumed as it is.",
+    ),
 }
 
 _BREAKER_EXPLANATIONS = {

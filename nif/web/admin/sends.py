@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from nif.clock import utc_now
 from nif.editions.digest import find_digest_taken_back
 from nif.editions.models import EditionState
-from nif.errors import Invalid
+from nif.editions.versions import WithdrawnStory, may_be_refrozen
+from nif.errors import Conflict, Invalid
 from nif.mail.addresses import parse_address
 from nif.paging import Page, make_cursor, parse_cursor
 from nif.sends import certificates, circuit_breaker, control, reports, reputation, withdrawals
@@ -23,6 +24,7 @@ from nif.sends.certificates import (
     SendCertificate,
     count_deliveries,
     count_deliveries_of_sends,
+    count_edition_versions,
 )
 from nif.sends.departures import count_departures, count_departures_of_sends
 from nif.sends.models import (
@@ -46,7 +48,6 @@ from nif.web.staff_actions import StaffAction, staff_action
 blueprint = Blueprint("admin_sends", __name__, url_prefix="/admin/sends")
 
 SEND_PATH = "/<id:send_id>"
-OPEN_STATES = (SendState.SENDING, SendState.PAUSED)
 SENDS_A_PAGE = 50
 BATCHES_SHOWN = 20
 DELIVERIES_A_PAGE = 100
@@ -57,6 +58,12 @@ DEADLINE_PASSED = "This time has passed. Give a later one, or leave this empty f
 
 class DeadlineForm(Form):
     moment = Moment("Day and time in the time zone of the list")
+
+
+class RefreezingForm(Form):
+    """`without` has the ids of the stories that the page said are left out."""
+
+    without = Hidden()
 
 
 class ResolutionForm(Form):
@@ -96,6 +103,8 @@ def show(session: Session, send_id: int, form: DeadlineForm | None = None) -> st
         twice_explanation=send_status.TWICE_EXPLANATION,
         senders=certificates.count_copies_by_sender(session, send),
         frozen_sender=str(send.edition.as_message().sender),
+        withdrawn=_describe_withdrawn_stories(session, send),
+        versions=count_edition_versions(session, send),
         evidence=_gather_evidence(session, send),
         refused=reports.list_refused_deliveries(session, send),
         reported=send_status.label_event_counts(reported),
@@ -149,6 +158,52 @@ def cancel(action: StaffAction, send_id: int) -> ResponseReturnValue:
     if send.edition.state is EditionState.CANCELLED:
         message = "Cancelled. Nothing had been sent, and what it contained is new again."
     return _done(action, send, "send_cancelled", message)
+
+
+@page_view(blueprint, Access.ADMIN, f"{SEND_PATH}/refreeze")
+def confirm_refreeze(session: Session, send_id: int) -> str:
+    send = control.get_send(session, send_id)
+    return render_template(
+        "admin/sends/confirm_refreeze.html",
+        send=send,
+        progress=measure_send_progress(session, send, now=utc_now()),
+        withdrawn=_describe_withdrawn_stories(session, send),
+    )
+
+
+@blueprint.post(f"{SEND_PATH}/refreeze")
+@staff_action(Access.ADMIN, RefreezingForm, refused_to=".show")
+def refreeze(action: StaffAction, form: RefreezingForm, send_id: int) -> ResponseReturnValue:
+    send = control.get_send(action.session, send_id)
+    withdrawn = control.refreeze_send(action.session, send, services().mail_writer, now=action.now)
+    if _ids_of(withdrawn) != form.without.data:
+        raise Conflict("The stories to leave out have changed since you opened this page.")
+    stays = send.state is SendState.PAUSED
+    then = "It is still paused: resume it when you are ready." if stays else "It continues."
+    version = send.edition.version
+    return _done(
+        action,
+        send,
+        "send_refrozen",
+        f"Frozen again, as version {version} for the rest. {{}} {then}",
+        without=", ".join(story.headline for story in withdrawn)[:200],
+        version=str(version),
+        sha256=(send.edition.content_hash or "")[:16],
+    )
+
+
+def _ids_of(withdrawn: Sequence[WithdrawnStory]) -> str:
+    return ",".join(str(story.story_id) for story in withdrawn)
+
+
+def _describe_withdrawn_stories(session: Session, send: Send) -> dict[str, Any]:
+    """The withdrawn stories that a send still has ahead, and whether others are left."""
+    stories = control.list_withdrawn_ahead(session, send)
+    return {
+        "stories": stories,
+        "ids": _ids_of(stories),
+        "has_others": bool(stories) and may_be_refrozen(session, send.edition, stories),
+    }
 
 
 @blueprint.post(f"{SEND_PATH}/undo")
@@ -252,7 +307,7 @@ def measure_send_progress(session: Session, send: Send, *, now: datetime) -> dic
         pace = reports.estimate_send_speed(session, send, counts, now=now)
     if send.state is SendState.SENDING and send.starts_at > now:
         starts = send_status.format_clock_time(send.starts_at, send.mailing_list.zone)
-    untouched = send.state in OPEN_STATES and not withdrawals.may_have_left(session, send)
+    untouched = send.state in control.GOING_STATES and not withdrawals.may_have_left(session, send)
     cause = breaker and breaker.cause
     doubts = (counts.undecided > 0, untouched, out.is_settled, out.twice)
     facts = (state, send.stop_cause, cause, *doubts)

@@ -19,6 +19,7 @@ from nif.errors import Conflict, Invalid, NifError, NotAllowed
 from nif.register import disclosure_decisions
 from nif.register.models import Relationship
 from nif.register.relationships import get_relationship
+from nif.sends.control import pause_withdrawn_sends
 from nif.stories import checks, corrections, publishing
 from nif.stories.corrections import LONGEST_NOTE, LONGEST_SUMMARY, NoteInput, StoryChange
 from nif.stories.diff import compare_revisions, count_changed_characters, list_protected_changes
@@ -330,6 +331,12 @@ class RevisionForm(SeenStoryForm):
         super().refuse(error)
 
 
+SENDS_PAUSED = (
+    "It was in a newsletter that is being sent: that send is paused, and nobody else is mailed it. "
+    "An admin decides on the page of the send how it continues."
+)
+
+
 @page_view(blueprint, Access.EDITOR, f"{STORY_PATH}/revise")
 def compare(session: Session, story_id: int, form: RevisionForm | None = None) -> str:
     story = get_story(session, story_id)
@@ -379,6 +386,8 @@ def revise(action: StaffAction, form: RevisionForm, story_id: int) -> ResponseRe
     link = Markup('Published as version {}: <a href="/articles/{}">{}</a>').format(
         revision.n, revision.slug, revision.headline
     )
+    if pause_withdrawn_sends(action.session):
+        link += " " + SENDS_PAUSED
     return action.done(link, url_for("newsroom_stories.index"))
 
 

@@ -11,6 +11,7 @@ from nif.editions import archive
 from nif.editions.correction_editions import list_carried_notes, load_note_in_context
 from nif.editions.digest import next_slot_of_list
 from nif.errors import NotFound
+from nif.sends.certificates import list_mailed_versions
 from nif.sends.correction_sends import count_correction_reach
 from nif.stories.corrections import StoryNote
 from nif.stories.queries import tag_names_of
@@ -55,6 +56,8 @@ def show_edition(session: Session, list_slug: str, day: str) -> str:
         "public/newsletters/edition.html",
         edition=found,
         stories=[item.revision for item in found.items],
+        left_out={item.story_id: item.last_version for item in found.items if item.last_version},
+        versions=list_mailed_versions(session, found),
         corrections=list_carried_notes(session, found),
         since=archive.list_notes_since_edition(session, found),
         removed=archive.find_removed_story_ids(session, found),

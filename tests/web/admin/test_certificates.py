@@ -101,7 +101,7 @@ def test_cells_that_begin_like_a_formula_are_escaped(cell: str) -> None:
     text = "".join(delivery_statuses_as_csv([DeliveryStatus(1, cell, "refused", cell, None)]))
 
     row = list(csv.reader(io.StringIO(text, newline="")))[1]
-    assert row == ["1", f"'{cell}", "refused", f"'{cell}", ""]
+    assert row == ["1", f"'{cell}", "refused", f"'{cell}", "", ""]
 
 
 def test_deliveries_are_paged_by_subscriber_id(admin: FlaskClient, database: Database) -> None:

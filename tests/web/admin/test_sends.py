@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from nif.clock import utc_now
 from nif.database import Database
 from nif.editions.correction_editions import list_due_corrections
-from nif.sends import batches
+from nif.sends import batches, control
 from nif.sends.certificates import count_deliveries
 from nif.sends.departures import Departures
 from nif.sends.evidence import AttemptResult
@@ -28,6 +28,7 @@ from nif.sends.models import (
     SendStopCause,
 )
 from nif.services import Services
+from nif.stories.models import ChangeKind
 from nif.web.admin import send_status, sends
 from tests.conftest import NOON
 from tests.factories import a_list, a_plain_send, a_story
@@ -45,8 +46,10 @@ from tests.sends.test_correction_sends import (
     corrected,
     mail_what_is_due,
     mailed,
+    posted,
     readers,
 )
+from tests.sends.test_correction_sends import planned as planned_digest
 from tests.sends.test_departures import mailed_twice
 from tests.web.newsroom.staff import text_of
 
@@ -515,3 +518,44 @@ def test_an_undone_correction_is_left_to_the_next_digest(
     assert "Undone before anything was sent" in undone.text
     with database.reading() as session:
         assert len(list_due_corrections(session, daily, now=LATER)) == 1
+
+
+def test_a_send_with_a_withdrawn_story_is_frozen_again_or_cancelled(
+    admin: FlaskClient, database: Database, services: Services
+) -> None:
+    with database.transaction() as session:
+        daily = a_list(session)
+        readers(session, daily, *"abcd")
+        a_story(session, headline="All Is Well", at=NOON - 2 * HOUR)
+        wrong = a_story(session, headline="Palisade Sells", at=NOON - HOUR)
+        send = planned_digest(session, services, daily)
+        posted(session, send, BatchState.ACCEPTED, BatchState.PLANNED)
+        corrected(session, wrong, ChangeKind.RETRACTION)
+        control.pause_withdrawn_sends(session)
+        send.not_after = None
+    address = f"/admin/sends/{send.id}"
+
+    page = admin.get(address)
+    assert "“Palisade Sells” was retracted after this edition was frozen." in text_of(page.text)
+    assert f'href="{address}/refreeze"' in page.text
+    assert f'action="{address}/resume"' not in page.text
+    refused = admin.post(f"{address}/resume", follow_redirects=True)
+    assert "so nobody else is mailed that" in text_of(refused.text)
+    asked = admin.get(f"{address}/refreeze")
+    assert "2 subscribers get the new version" in text_of(asked.text)
+    stale = admin.post(f"{address}/refreeze", data={"without": "999"}, follow_redirects=True)
+    assert "have changed since you opened this page" in stale.text
+
+    done = admin.post(
+        f"{address}/refreeze", data={"without": str(wrong.story_id)}, follow_redirects=True
+    )
+
+    assert "Frozen again, as version 2 for the rest." in text_of(done.text)
+    assert "Versions of this edition" in done.text
+    assert "version 2 (accepted 0" in text_of(admin.get(f"{address}/certificate").text)
+    assert "froze again" in text_of(admin.get("/admin/audit-log").text)
+    archive = text_of(admin.get("/newsletters/daily/2026-11-20").text)
+    assert "Left out of version 2 of this edition" in archive
+    assert "Version 1: sent to 2 subscribers." in archive
+    with database.reading() as session:
+        assert session.get_one(Send, send.id).state is SendState.SENDING
