@@ -2,10 +2,12 @@
 
 import logging
 import sqlite3
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from nif.jobs import backoff as backoff_module
 from nif.jobs.backoff import ConnectionBackoff, OncePerMinute, is_without_connection
 from nif.jobs.worker import Job, Worker
 from nif.services import Services
@@ -43,9 +45,20 @@ def test_only_the_lack_of_a_connection_counts() -> None:
     assert not is_without_connection(ValueError())
 
 
+class LogLines(list[dict[str, Any]]):
+    """A logger that keeps what it is told, however logging is configured."""
+
+    def error(self, event: str, **facts: Any) -> None:
+        self.append({"event": event, **facts})
+
+    info = warning = error
+
+
 def test_a_shortage_is_logged_in_two_lines(
-    services: Services, capfd: pytest.CaptureFixture[str]
+    services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    lines = LogLines()
+    monkeypatch.setattr(backoff_module, "log", lines)
     worker, clocks = Worker(services), Clocks()
     worker.backoff = ConnectionBackoff(clocks.monotonic)
     is_short = True
@@ -64,11 +77,10 @@ def test_a_shortage_is_logged_in_two_lines(
     for name in worker.jobs:
         worker.tick(name)
 
-    lines = [line for line in "".join(capfd.readouterr()).splitlines() if line.strip()]
-    assert len(lines) == 2, lines
-    assert "no connection to the database" in lines[0]
-    assert "FATAL: too many clients" in lines[0]
-    assert "all jobs have connections again" in lines[1]
+    shortage, end = lines
+    assert "no connection to the database" in shortage["event"]
+    assert shortage["reason"] == "FATAL: too many clients"
+    assert "all jobs have connections again" in end["event"]
 
 
 def test_the_queue_says_once_a_minute_that_it_cannot_be_read() -> None:
