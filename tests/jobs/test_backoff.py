@@ -2,7 +2,6 @@
 
 import logging
 import sqlite3
-from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -12,6 +11,7 @@ from nif.jobs.backoff import ConnectionBackoff, OncePerMinute, is_without_connec
 from nif.jobs.worker import Job, Worker
 from nif.services import Services
 from tests.clocks import Clocks
+from tests.jobs.log_lines import LogLines
 
 NO_CONNECTION = OperationalError(None, None, sqlite3.OperationalError("a\nFATAL: too many clients"))
 LOCKED = OperationalError("BEGIN IMMEDIATE", {}, sqlite3.OperationalError("database is locked"))
@@ -43,15 +43,6 @@ def test_only_the_lack_of_a_connection_counts() -> None:
     assert is_without_connection(NO_CONNECTION)
     assert not is_without_connection(LOCKED)
     assert not is_without_connection(ValueError())
-
-
-class LogLines(list[dict[str, Any]]):
-    """A logger that keeps what it is told, however logging is configured."""
-
-    def error(self, event: str, **facts: Any) -> None:
-        self.append({"event": event, **facts})
-
-    info = warning = error
 
 
 def test_a_shortage_is_logged_in_two_lines(

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from nif import schema
 from nif.app import build_app
 from nif.database import Database
+from nif.jobs import backoff
 from nif.jobs.backoff import ConnectionBackoff, is_without_connection
 from nif.jobs.worker import Worker
 from nif.sends.models import ProviderEventPost
@@ -22,6 +23,7 @@ from nif.services import Services, build_services
 from nif.settings import load_settings
 from tests import postgres
 from tests.clocks import Clocks
+from tests.jobs.log_lines import LogLines
 from tests.standin.signing import Signer
 
 CONNECTIONS = 10
@@ -98,27 +100,27 @@ def test_events_are_stored_though_all_other_connections_are_used_up(
 
 
 def test_jobs_wait_and_go_on_when_there_are_connections_again(
-    address: str, scarce: Services, capfd: pytest.CaptureFixture[str]
+    address: str, scarce: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker, clocks = Worker(scarce), Clocks()
+    worker, clocks, lines = Worker(scarce), Clocks(), LogLines()
+    monkeypatch.setattr(backoff, "log", lines)
     worker.backoff = ConnectionBackoff(clocks.monotonic)
     worker.clock = clocks.settled()
     clocks.pass_time(timedelta(minutes=1))
 
-    def tick_for(seconds: int) -> str:
+    def tick_for(seconds: int) -> None:
         for _ in range(seconds):
             for name, job in worker.jobs.items():
                 if job.seconds in {2, 5} and name != "post_canaries":
                     worker.tick(name)
             clocks.ticks += 1
-        return "".join(capfd.readouterr())
 
     with ExitStack() as others:
         use_up(address, others)
-        logged = tick_for(60)
-        assert logged.count("no connection to the database") == 1
-        assert len(logged.splitlines()) == 1, logged
-    assert "all jobs have connections again" in tick_for(60)
+        tick_for(60)
+        assert [line["event"] for line in lines] == ["no connection to the database; jobs wait"]
+    tick_for(60)
+    assert [line["event"] for line in lines[1:]] == ["all jobs have connections again"]
 
 
 def test_a_process_opens_so_many_connections_and_no_more(
