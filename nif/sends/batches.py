@@ -421,7 +421,8 @@ def _skip_outcome(
 def lock_planned_batches(session: Session, send_id: int) -> Sequence[int]:
     """The ids of a send's planned batches, locked. Until the transaction ends none is claimed.
 
-    A worker that is claiming one has ended when this returns.
+    A worker that is claiming one has ended when this returns, so a count of what may have left has
+    all that was claimed. Lock them before the send: a worker locks in this order.
     """
     planned = select(Batch.id).where(Batch.send_id == send_id, Batch.state == BatchState.PLANNED)
     return session.scalars(planned.order_by(Batch.first_subscriber_id).with_for_update()).all()

@@ -14,7 +14,7 @@ from nif.editions.versions import WithdrawnStory, list_withdrawn_stories, refree
 from nif.errors import Conflict, NotFound
 from nif.mail.message import MailWriter
 from nif.sends import outcomes, repermission, withdrawals
-from nif.sends.batches import pause_withdrawn_send
+from nif.sends.batches import lock_planned_batches, pause_withdrawn_send
 from nif.sends.departures import count_departures
 from nif.sends.models import (
     Attempt,
@@ -45,7 +45,7 @@ def get_send(session: Session, send_id: int) -> Send:
 
 def pause_send(session: Session, send: Send) -> None:
     """Claim no more batches; requests in flight settle. Raises Conflict where it is not sending."""
-    _lock_planned_batches(session, send)
+    lock_planned_batches(session, send.id)
     _require_send_state(session, send, SendState.SENDING)
     send.state = SendState.PAUSED
     send.stop_cause, send.stop_detail = SendStopCause.MANUAL, "Paused by a person."
@@ -102,7 +102,7 @@ def cancel_send(session: Session, send: Send, *, now: datetime) -> None:
     Where nothing of it left, its stories and corrections are new again, and its slot stays
     cancelled until a person makes its digest again.
     """
-    _lock_planned_batches(session, send)
+    lock_planned_batches(session, send.id)
     _require_send_state(session, send, *GOING_STATES)
     _end_send(send, "Cancelled by a person.", now)
     repermission.stop_campaign(session, send.edition, now=now)
@@ -118,7 +118,7 @@ def undo_send(session: Session, send: Send, *, now: datetime) -> None:
     provider did not accept, the send stays as cancelled, because the provider may still report
     about them. Raises Conflict where something left, or may have.
     """
-    _lock_planned_batches(session, send)
+    lock_planned_batches(session, send.id)
     _require_send_state(session, send, SendState.SENDING, SendState.PAUSED)
     if withdrawals.may_have_left(session, send):
         out = count_departures(session, send, now=now)
@@ -194,7 +194,7 @@ def refreeze_send(
     Raises Conflict where it has ended, no such story is ahead, or nothing else is in the edition.
     """
     # No worker claims a batch meanwhile, so it is clear who gets which version.
-    _lock_planned_batches(session, send)
+    lock_planned_batches(session, send.id)
     _require_send_state(session, send, *GOING_STATES)
     withdrawn = list_withdrawn_ahead(session, send)
     if not withdrawn:
@@ -232,15 +232,6 @@ def resolve_undecided_batch(
         outcomes.record_proven_accepted(session, attempt_id, now=now)
     else:
         outcomes.release_batch(session, attempt_id, "a person decided so", now=now)
-
-
-def _lock_planned_batches(session: Session, send: Send) -> None:
-    """Wait for claims that are being made, and keep workers from more of them meanwhile.
-
-    So a count of what may have left has all that was claimed. Before the send: a worker locks so.
-    """
-    planned = select(Batch.id).where(Batch.send_id == send.id, Batch.state == BatchState.PLANNED)
-    session.execute(planned.with_for_update())
 
 
 def _end_send(send: Send, detail: str, now: datetime) -> None:
